@@ -1,0 +1,42 @@
+# Needs Python 3.11 or newer, make and git; everything else is installed into $(VENV) from constraints.txt.
+VENV ?= .venv
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.made
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench docs clean
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-7s%s\n", $$1, $$2 }' Makefile
+
+demo: $(STAMP) ## Register a made-up T2 to the MNI152 T1 template; prints the error before and after, and the report's path
+	$(BIN)/inforeg demo
+
+test: $(STAMP) ## Run the tests; ARGS="-m 'not slow'" leaves out the slow ones
+	$(BIN)/pytest $(ARGS)
+
+check: $(STAMP) ## Lint, types and floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP) ## Measure against other tools: make bench DATA=folder
+	$(BIN)/python benchmarks/linear/run.py $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+docs: $(STAMP) ## Run every block of the documentation
+	$(BIN)/pytest tests/docs $(ARGS)
+
+clean: ## Remove the environment and everything made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find src tests benchmarks -name __pycache__ -type d -exec rm -rf {} +
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "expected Python 3.11 or newer, found none; install it or say make PYTHON=path" >&2; exit 1; }
+	@echo "making $(VENV): PyTorch is large, this takes a minute or more"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt hatchling editables
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[demo,dev]'
+	@touch $@

@@ -1,0 +1,133 @@
+"""`inforeg evaluate`: point errors and overlaps, against answers that are known."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from inforeg.cli import console, names, options
+from inforeg.cli.chain import in_words, read_chain
+from inforeg.errors import UsageError
+
+if TYPE_CHECKING:
+    from inforeg.space import Grid
+
+_SPACES = ("ras", "lps", "voxel")
+
+
+def evaluate(
+    fixed_points: Annotated[
+        Path | None, typer.Option("--fixed-points", help="CSV of points in the fixed image.")
+    ] = None,
+    moving_points: Annotated[
+        Path | None, typer.Option("--moving-points", help="CSV of the same points in the moving image.")
+    ] = None,
+    points: Annotated[
+        str, typer.Option("--points", help="What the numbers are: ras or lps (mm), or voxel (pixel) indices.")
+    ] = "ras",
+    fixed_labels: Annotated[
+        Path | None, typer.Option("--fixed-labels", help="Labels of the fixed image.")
+    ] = None,
+    moving_labels: Annotated[
+        Path | None, typer.Option("--moving-labels", help="Labels of the moving image, warped here by -t.")
+    ] = None,
+    transform: options.Chain = None,
+    fixed: Annotated[
+        Path | None, typer.Option("--fixed", "-f", help="The fixed image; needed for points in voxels.")
+    ] = None,
+    moving: Annotated[
+        Path | None, typer.Option("--moving", "-m", help="The moving image; needed for points in voxels.")
+    ] = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
+) -> None:
+    """Measure point errors (TRE, mm), label overlap (Dice), or both, before and after the transforms."""
+    console.start(quiet, verbose, debug)
+    names.one_of("--points", points, _SPACES)
+    with_points = _pair("points", fixed_points, moving_points)
+    with_labels = _pair("labels", fixed_labels, moving_labels)
+    if with_points is None and with_labels is None:
+        raise UsageError("expected --fixed-points and --moving-points, or --fixed-labels and --moving-labels")
+    if with_points and points == "voxel" and (fixed is None or moving is None):
+        raise UsageError("--points voxel: give the images the points were marked on, --fixed and --moving")
+    paths = transform or []
+    found: dict[str, Any] = {}
+    if with_points:
+        found["points"] = _points(*with_points, points, fixed, moving, paths)
+    if with_labels:
+        found["labels"] = _labels(*with_labels, paths)
+    if json:
+        console.say_json(found)
+        return
+    shown = with_points or with_labels
+    if paths and shown:
+        console.say(in_words(paths, *shown), quiet)
+    for line in _table(found):
+        console.say(line)
+
+
+def _pair(what: str, of_fixed: Path | None, of_moving: Path | None) -> tuple[Path, Path] | None:
+    if (of_fixed is None) != (of_moving is None):
+        raise UsageError(f"expected both --fixed-{what} and --moving-{what}, got one of them")
+    return None if of_fixed is None or of_moving is None else (of_fixed, of_moving)
+
+
+def _points(
+    of_fixed: Path, of_moving: Path, space: str, fixed: Path | None, moving: Path | None, paths: list[Path]
+) -> dict[str, Any]:
+    from inforeg.evaluate import point_errors, tre_mm
+    from inforeg.io import read_points
+
+    a = read_points(of_fixed, space=space, grid=_grid(fixed))  # type: ignore[arg-type]
+    b = read_points(of_moving, space=space, grid=_grid(moving))  # type: ignore[arg-type]
+    result = {"before": asdict(point_errors(tre_mm(None, a, b)))}
+    if paths:
+        result["after"] = asdict(point_errors(tre_mm(read_chain(paths, a.shape[1]), a, b)))
+    return result
+
+
+def _grid(path: Path | None) -> "Grid | None":
+    from inforeg.io import read_image
+
+    return None if path is None else read_image(path).grid
+
+
+def _labels(of_fixed: Path, of_moving: Path, paths: list[Path]) -> dict[str, Any]:
+    from inforeg.evaluate import dice
+    from inforeg.image import resample_labels
+    from inforeg.io import read_labels
+
+    fixed, moving = read_labels(of_fixed), read_labels(of_moving)
+    if fixed.grid.ndim != moving.grid.ndim:
+        raise UsageError(
+            f"expected both in 2-D or both in 3-D: {of_fixed} is {fixed.grid.ndim}-D,"
+            f" {of_moving} is {moving.grid.ndim}-D"
+        )
+    result: dict[str, Any] = {}
+    for when in ("before", "after") if paths else ("before",):
+        chain = read_chain(paths if when == "after" else [], fixed.grid.ndim)
+        scores = dice(fixed, resample_labels(moving, fixed.grid, chain))
+        result[when] = {
+            "mean_dice": sum(scores.values()) / len(scores) if scores else None,
+            "dice": {str(label): value for label, value in sorted(scores.items())},
+        }
+    return result
+
+
+def _table(found: dict[str, Any]) -> list[str]:
+    lines = []
+    for when, errors in found.get("points", {}).items():
+        lines.append(
+            f"TRE {when}: mean {errors['mean_mm']:.3f} mm, median {errors['median_mm']:.3f}, 90 %"
+            f" {errors['p90_mm']:.3f}, largest {errors['max_mm']:.3f} ({errors['count']} points)"
+        )
+    for when, scores in found.get("labels", {}).items():
+        if scores["mean_dice"] is None:
+            lines.append(f"Dice {when}: there are no labels but the background")
+            continue
+        lines.append(f"Dice {when}: mean {scores['mean_dice']:.4f} over {len(scores['dice'])} labels")
+        lines += [f"  {label:>8} {value:.4f}" for label, value in scores["dice"].items()]
+    return lines

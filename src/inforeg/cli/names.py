@@ -1,0 +1,53 @@
+"""Names a user may type, checked before anything heavy is imported."""
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from inforeg.errors import UsageError
+
+TRANSFORMS = ("translation", "rigid", "similarity", "affine", "projective", "auto")
+STARTS = ("auto", "header", "centre", "mass", "moments", "search")
+INTERPOLATIONS = ("linear", "nearest", "bspline")
+METRICS = ("mse", "ncc", "lncc", "mi", "nmi", "mine")
+
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+
+def one_of(flag: str, value: str, known: Sequence[str]) -> str:
+    """The value, if it is a known one; raises `UsageError` with the near ones if not."""
+    if value in known:
+        return value
+    near = get_close_matches(value.lower(), known, n=3, cutoff=0.5)
+    hint = (
+        f"did you mean {' or '.join(near)}?" if near else f"expected {', '.join(known[:-1])} or {known[-1]}"
+    )
+    raise UsageError(f"{flag}: unknown name {value!r}; {hint}")
+
+
+def transform_chain(value: str) -> str:
+    """A chain of transforms such as `rigid+affine`; every part must be a known one."""
+    for part in value.split("+"):
+        one_of("--transform", part, TRANSFORMS)
+    if "auto" in value.split("+") and value != "auto":
+        raise UsageError(f"--transform: auto chooses the whole chain and cannot be a part of {value!r}")
+    return value
+
+
+def start(value: str) -> str:
+    """Where to start: a known name, or a transform file."""
+    if value in STARTS or Path(value).exists():
+        return value
+    if Path(value).suffix:
+        raise UsageError(
+            f"--init: expected {', '.join(STARTS)} or a transform file, and {value} is not there"
+        )
+    return one_of("--init", value, STARTS)
+
+
+def device(value: str) -> str:
+    """A device such as `cpu` or `cuda:1`."""
+    if not _DEVICE.fullmatch(value):
+        raise UsageError(f"--device: expected auto, cpu, cuda, cuda:N or mps, got {value!r}")
+    return value

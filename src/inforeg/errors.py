@@ -1,0 +1,45 @@
+"""What can go wrong, and the exit code the command line gives it.
+
+An error is one line that says what was expected, what came and what to do, with numbers.
+"""
+
+QUALITY_EXIT_CODE = 3
+"""The run finished, but its own quality check did not pass; it is a value of the result, not an exception."""
+
+
+class InforegError(Exception):
+    """Anything inforeg raises on purpose; `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class UsageError(InforegError):
+    """A name, flag or value that cannot be used as given."""
+
+    exit_code = 2
+
+
+class ReadError(InforegError):
+    """A file or object that cannot be read as what it should be."""
+
+
+class WriteError(InforegError):
+    """Something that cannot be written where it should go."""
+
+
+class OutputExists(WriteError):
+    """The output is there already and overwriting was not asked for."""
+
+
+class PairError(InforegError):
+    """Two images that cannot be registered: 2-D against 3-D, constant, NaN, no overlap, an empty mask."""
+
+
+class NotInvertible(InforegError):
+    """A transform without an inverse; the message names the approximate one where there is one."""
+
+
+class NotEnoughMemory(InforegError):
+    """The device has less memory than the run needs."""
+
+    exit_code = 4

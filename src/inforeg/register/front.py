@@ -1,0 +1,162 @@
+"""`register`: two images in, a transform and how far to trust it out."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from inforeg import io
+from inforeg.errors import UsageError
+from inforeg.image import Image
+from inforeg.image.checks import check_overlap, check_pair
+from inforeg.methods import LinearMethod, Result, linear_method
+from inforeg.transforms import Linear, Transform
+
+Progress = Callable[[str, float], None]
+NAMED_STARTS = ("auto", "header", "centre", "mass", "moments", "search")
+
+
+@dataclass(frozen=True, eq=False)
+class Registration(Result):
+    """A `Result` that knows its inputs and can be saved; made by `register`."""
+
+    inputs: dict[str, str] = field(default_factory=dict)
+    device: str = "cpu"
+    interpolation: str = "linear"
+
+    def save(self, folder: str | Path, *, overwrite: bool = False, interpolation: str = "linear") -> Path:
+        """Writes the warped image, transforms, `result.json` and `report.html` into a new folder; returns it.
+
+        The folder appears whole or not at all. Raises `OutputExists` where it is there and `overwrite` is not given.
+        """
+        from inforeg.register.saving import save
+
+        return save(self, Path(folder), overwrite=overwrite, interpolation=interpolation)
+
+
+def register(
+    fixed: Any,
+    moving: Any,
+    *,
+    transform: str = "auto",
+    method: str | LinearMethod | None = None,
+    metric: str | None = None,
+    settings: str | Path | Mapping[str, Any] | None = None,
+    init: str | Path | Transform = "auto",
+    fixed_mask: Any = None,
+    moving_mask: Any = None,
+    device: str = "auto",
+    threads: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Registration:
+    """Finds the transform that takes points of `fixed` to points of `moving`, whatever their contrasts.
+
+    Images are paths, `Image`s, nibabel or SimpleITK images, or `(array, affine)` pairs of numpy or torch with a
+    voxel-to-world affine in RAS+ mm. `transform` is `translation`, `rigid`, `similarity`, `affine`, `projective`, a
+    chain such as `rigid+affine`, or `auto`: rigid, then affine if that explains clearly more. `metric` is `mi` or one
+    of `inforeg.metrics.METRICS` that works on samples. `settings` (a file, as a run writes it, or a mapping) goes
+    before the other arguments. `init` names a start, or is a transform (file) to start from. Masks are images, inside
+    above 0.5. The same seed on the same machine gives the same bytes.
+
+    Raises `PairError` for images that cannot be registered, `ReadError` for files that cannot be read, and
+    `UsageError` for names that are not known. A result that was found but should not be trusted is not an error: see
+    `Result.quality`.
+    """
+    began = perf_counter()
+    say = progress or (lambda _name, _share: None)
+    say("read", 0.0)
+    target = _device(device)
+    if threads is not None:
+        if threads < 1:
+            raise UsageError(f"expected at least one thread, got {threads}")
+        torch.set_num_threads(threads)
+    chosen = _method(method, transform, metric, settings, init, seed)
+    images = [io.read_image(source) for source in (fixed, moving)]
+    masks = [None if source is None else io.read_image(source) for source in (fixed_mask, moving_mask)]
+    check_pair(images[0], images[1], *masks)
+    start = _start(init)
+    if start is not None or chosen.init == "header":
+        check_overlap(images[0].grid, images[1].grid, start)
+    on_device = [image.to(target) for image in images]
+    found = chosen(
+        on_device[0],
+        on_device[1],
+        start,
+        fixed_mask=None if masks[0] is None else masks[0].to(target),
+        moving_mask=None if masks[1] is None else masks[1].to(target),
+        progress=say,
+    )
+    values = {f.name: getattr(found, f.name) for f in fields(Result)}
+    values["seconds"] = perf_counter() - began
+    inputs = {"fixed": _called(fixed, images[0]), "moving": _called(moving, images[1])}
+    for name, source in (("fixed_mask", fixed_mask), ("moving_mask", moving_mask)):
+        if source is not None:
+            inputs[name] = _called(source, None)
+    if isinstance(init, Path) or (isinstance(init, str) and init not in NAMED_STARTS):
+        inputs["init"] = str(init)
+    return Registration(**values, inputs=inputs, device=str(target))
+
+
+def _called(source: Any, image: Image | None) -> str:
+    if isinstance(source, str | Path):
+        return str(source)
+    return (image.name if image is not None else "") or type(source).__name__
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"device {name!r} cannot be used here ({reason}); use --device auto or cpu") from None
+    return device
+
+
+def _method(
+    method: str | LinearMethod | None,
+    transform: str,
+    metric: str | None,
+    settings: str | Path | Mapping[str, Any] | None,
+    init: str | Path | Transform,
+    seed: int,
+) -> LinearMethod:
+    if isinstance(method, LinearMethod):
+        return method
+    if method not in (None, "linear"):
+        raise UsageError(f"unknown method {method!r}; expected linear")
+    if settings is not None:
+        return LinearMethod.from_dict(dict(_settings(settings)))
+    named = init if isinstance(init, str) and init in NAMED_STARTS else "auto"
+    return linear_method(transform, metric=metric, init=named, seed=seed)
+
+
+def _settings(source: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
+    if isinstance(source, Mapping):
+        values: Mapping[str, Any] = source
+    else:
+        path = Path(source)
+        if path.suffix.lower() != ".json":
+            return LinearMethod.from_file(path).to_dict()
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"expected settings in JSON in {path}: {error}") from None
+    # A result.json carries the settings of its run, and can be given as it is.
+    return values["settings"] if isinstance(values.get("settings"), Mapping) else values
+
+
+def _start(init: str | Path | Transform) -> Linear | None:
+    if isinstance(init, str) and init in NAMED_STARTS:
+        return None
+    found = init if isinstance(init, Transform) else io.read_transform(init)
+    if not isinstance(found, Linear):
+        raise UsageError(f"expected a linear transform to start from, got {type(found).__name__}")
+    return found

@@ -1,0 +1,217 @@
+"""What a registration leaves behind: one folder."""
+
+import json
+import platform
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from inforeg import io, report
+from inforeg._version import __version__
+from inforeg.image import Image, resample
+from inforeg.image.filters import downsample
+from inforeg.transforms import Linear, Transform
+
+if TYPE_CHECKING:
+    from inforeg.register.front import Registration
+
+OWNED = ("warped.*", "transform.*", "inverse.*", "stages", "result.json", "report.html")
+
+
+def save(result: "Registration", folder: Path, *, overwrite: bool, interpolation: str) -> Path:
+    """Writes everything into `folder`, which appears whole or not at all."""
+    io.refuse_inputs(folder, [Path(p) for p in result.inputs.values()])
+    mode: Any = interpolation
+    warped = result.warped if interpolation == "linear" else resample(
+        result.moving, result.fixed.grid, result.transform, mode=mode
+    )
+    with io.atomic_folder(folder, overwrite, OWNED) as target:
+        io.write_image(_on_cpu(warped), target / f"warped{_suffix(result)}")
+        _write_transform(result.transform, target / "transform")
+        _write_transform(result.inverse, target / "inverse")
+        (target / "stages").mkdir()
+        for number, stage in enumerate(result.stages):
+            _write_transform(stage.transform, target / "stages" / f"{number}-{stage.name}")
+        record = record_of(result, interpolation)
+        (target / "result.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        report.write(page_of(result, record), target / "report.html")
+    return folder
+
+
+def record_of(result: "Registration", interpolation: str) -> dict[str, Any]:
+    """The contents of `result.json`: enough to run again, and what came of it."""
+    q = result.quality
+    transform = result.transform
+    return {
+        "inforeg": __version__,
+        "command": command_of(result, interpolation),
+        "inputs": {
+            name: {"path": path, "sha256": io.file_digest(path)} if Path(path).is_file() else {"object": path}
+            for name, path in result.inputs.items()
+        },
+        "method": "linear",
+        "settings": result.settings,
+        "device": result.device,
+        "threads": torch.get_num_threads(),
+        "versions": versions(),
+        "status": result.status,
+        "seconds": round(result.seconds, 4),
+        "quality": {
+            "verdict": q.verdict,
+            "reasons": q.reasons,
+            "overlap": q.overlap,
+            "information_nats": q.information,
+            "information_before_nats": q.information_before,
+            "margin": q.margin,
+            "precision_mm": q.precision_mm,
+        },
+        "start": _start_of(result),
+        "stages": [
+            {
+                "name": stage.name,
+                "status": stage.status,
+                "spacing_mm": stage.spacing_mm,
+                "metric": stage.metric,
+                "matrix_ras_mm": stage.transform.matrix.tolist() if isinstance(stage.transform, Linear) else None,
+            }
+            for stage in result.stages
+        ],
+        "fixed_to_moving_ras_mm": transform.matrix.tolist() if isinstance(transform, Linear) else None,
+        "notes": result.notes,
+    }
+
+
+def _start_of(result: "Registration") -> dict[str, Any] | None:
+    start = result.start
+    if start is None:
+        return None
+    return {
+        "origin": start.best.origin,
+        "poses_scored": start.poses_scored,
+        "wide": start.wide,
+        "rivals": [
+            {"information_nats": c.information, "rotation_deg": c.transform.rotation_angle_deg()} for c in start.others
+        ],
+    }
+
+
+def versions() -> dict[str, str]:
+    """What the result depends on."""
+    return {"inforeg": __version__, "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
+
+
+def command_of(result: "Registration", interpolation: str) -> str:
+    """The command line that makes this result again from its settings."""
+    flags = {"fixed": "-f", "moving": "-m", "fixed_mask": "--fixed-mask", "moving_mask": "--moving-mask", "init": "--init"}
+    words = ["inforeg", "register"]
+    for name, path in result.inputs.items():
+        words += [flags[name], shlex.quote(path)]
+    words += ["--settings", "result.json", "-o", "again"]
+    if interpolation != "linear":
+        words += ["-n", interpolation]
+    return " ".join(words)
+
+
+def chain_in_words(transform: Transform, fixed: str, moving: str) -> list[str]:
+    """The chain from fixed to moving points, in plain words."""
+    lines = [f"A point of the fixed image ({fixed}) is taken to the moving image ({moving}) in one step."]
+    if isinstance(transform, Linear):
+        d = transform.ndim
+        linear = transform.matrix[:d, :d]
+        scale = float(torch.linalg.det(linear).abs()) ** (1 / d)
+        kind = "a linear transform" if transform.is_affine else "a projective transform"
+        lines.append(
+            f"The step is {kind}: a turn of {transform.rotation_angle_deg():.2f} degrees and a scale of {scale:.4f}."
+        )
+    lines.append("warped is the moving image, read at those points; apply does the same for other images.")
+    lines.append("inverse takes points of the moving image to the fixed one.")
+    return lines
+
+
+def page_of(result: "Registration", record: dict[str, Any]) -> report.ReportData:
+    """What the report shows."""
+    arrays, grid = _display(result)
+    shown, spacing = report.for_display(arrays, grid.voxel_to_world.numpy())
+    q = result.quality
+    names = [Path(result.inputs[role]).name for role in ("fixed", "moving")]
+    sentence = {
+        "good": "The run's own checks found nothing to object to. Look at the edges all the same.",
+        "check": "Look before you use it: " + "; ".join(q.reasons) + ".",
+        "failed": "Do not use it: " + "; ".join(q.reasons) + ".",
+    }[q.verdict]
+    figure = report.KeyFigure
+    summary = [
+        figure("Shared information", f"{q.information_before:.3f} to {q.information:.3f} nats",
+               "mutual information per sample, where the headers put the images and now; more is better"),
+        figure("Overlap", f"{100 * q.overlap:.0f} %", "share of the fixed object inside the moving image"),
+    ]
+    if q.margin is not None:
+        summary.append(figure("Lead over the next pose", f"{100 * q.margin:.0f} %",
+                              "how far the best clearly different pose falls behind; below 8 % is doubtful"))
+    if q.precision_mm is not None:
+        summary.append(figure("Precision", f"{q.precision_mm:.3f} mm",
+                              "how far other samples of the same images move the result; not the whole error"))
+    summary.append(figure("Time", f"{result.seconds:.1f} s", f"on {result.device}, reading included"))
+    start = result.start
+    candidates = [
+        report.Candidate(c.transform.rotation_angle_deg(), -c.information) for c in ([start.best, *start.others] if start else [])
+        if c.information == c.information
+    ]
+    return report.ReportData(
+        title=f"{names[1]} to {names[0]}",
+        fixed=shown[0],
+        before=shown[1],
+        warped=shown[2],
+        spacing_mm=spacing,
+        verdict=report.Verdict(q.verdict, sentence),
+        fixed_name=names[0],
+        moving_name=names[1],
+        full_spacing_mm=tuple(float(s) for s in result.fixed.grid.spacing_mm),
+        chain_in_words=chain_in_words(result.transform, *names),
+        summary=summary,
+        stages=[report.StageTrace(s.name, s.metric, s.spacing_mm, "negative mutual information, nats") for s in result.stages],
+        candidates=candidates,
+        settings=result.settings,
+        warnings=result.notes,
+        versions=record["versions"],
+        command=record["command"],
+    )
+
+
+def _display(result: "Registration") -> tuple[list[Any], Any]:
+    """Fixed, before and warped on one grid no finer than a page can show."""
+    fixed = _on_cpu(result.fixed)
+    limit = 128 if fixed.grid.ndim == 3 else 1024
+    factors = [max(1, -(-n // limit)) for n in fixed.grid.shape]
+    small = downsample(fixed, factors) if max(factors) > 1 else fixed
+    moving = _on_cpu(result.moving)
+    ratio = [max(1, int(float(small.grid.spacing_mm.min() / s))) for s in moving.grid.spacing_mm]
+    thin = downsample(moving, ratio) if max(ratio) > 1 else moving
+    before = resample(thin, small.grid)
+    warped = resample(thin, small.grid, result.transform)
+    arrays = []
+    for image in (small, before, warped):
+        array = image.data[0].numpy()
+        arrays.append(array[0] if len(array) == 1 else np.moveaxis(array, 0, -1))
+    return arrays, small.grid
+
+
+def _suffix(result: "Registration") -> str:
+    if result.fixed.grid.ndim == 3:
+        return ".nii.gz"
+    name = Path(result.inputs["fixed"]).suffix.lower()
+    if name in (".gz", ".nii"):
+        return ".nii.gz"
+    return ".png" if result.moving.dtype in ("uint8", "uint16") else ".tiff"
+
+
+def _write_transform(transform: Transform, stem: Path) -> None:
+    projective = isinstance(transform, Linear) and not transform.is_affine
+    io.write_transform(transform, stem.with_name(stem.name + (".json" if projective else ".h5")))
+
+
+def _on_cpu(image: Image) -> Image:
+    return image if image.data.device.type == "cpu" else image.to("cpu")

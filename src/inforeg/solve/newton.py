@@ -1,0 +1,71 @@
+"""Climbing a sampled information by damped Newton steps in the algebra of a linear group."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from inforeg.solve.information import Evaluation
+from inforeg.transforms import Linear, LinearGroup
+
+Status = Literal["converged", "steps", "diverged", "no_overlap"]
+
+
+@dataclass
+class Climb:
+    """Where a climb ended: the transform, its evaluation, why it stopped, and the information after every step."""
+
+    transform: Linear
+    evaluation: Evaluation
+    status: Status
+    trace: list[float] = field(default_factory=list)
+
+
+def climb(
+    objective: Callable[[Linear], Evaluation],
+    start: Linear,
+    group: LinearGroup,
+    centre_mm: Tensor,
+    radius_mm: float,
+    *,
+    steps: int,
+    tolerance_mm: float,
+    longest_mm: float,
+) -> Climb:
+    """Levenberg-Marquardt steps `T <- T exp(delta)` until a step moves the rim by less than `tolerance_mm`.
+
+    Steps are taken at the identity of the group, so neither the derivative of the matrix exponential nor a choice of
+    chart enters. A step longer than `longest_mm` (at `radius_mm` from the centre) is shortened to it. A step that
+    does not gain is taken back and tried again with more damping, so the information never falls.
+    """
+    here, damping, status = start, 1e-3, "steps"
+    now = objective(here)
+    trace = [now.information]
+    for _ in range(steps):
+        if now.overlap <= 0:
+            return Climb(here, now, "no_overlap", trace)
+        diagonal = now.curvature.diagonal().clamp(min=1e-9 * float(now.curvature.diagonal().max().clamp(min=1e-12)))
+        moved = torch.linalg.solve(now.curvature + torch.diag(damping * diagonal), now.gradient)
+        length_mm = float(moved.norm()) * radius_mm
+        if not torch.isfinite(moved).all():
+            return Climb(here, now, "diverged", trace)
+        if length_mm > longest_mm:
+            moved, length_mm = moved * (longest_mm / length_mm), longest_mm
+        there = Linear(here.matrix @ group.exp(moved, centre_mm, radius_mm).matrix)
+        then = objective(there)
+        gained = then.information - now.information
+        if gained > 0:
+            here, now = there, then
+            trace.append(now.information)
+            damping = max(damping / 4, 1e-4)
+        else:
+            damping = max(damping * 8, 1e-2)
+        if length_mm < tolerance_mm:
+            status = "converged"
+            break
+        if damping > 1e4:
+            status = "converged"
+            break
+    return Climb(here, now, status, trace)  # type: ignore[arg-type]

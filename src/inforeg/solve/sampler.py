@@ -1,0 +1,59 @@
+"""Which positions of the fixed image are looked at."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from inforeg.image import Foreground, Image
+from inforeg.space import Grid
+from inforeg.transforms import Linear
+
+
+def dilate(mask: Tensor, steps: int) -> Tensor:
+    """A mask grown by `steps` voxels in every direction, so that edges are seen from both sides."""
+    grown = mask[None, None].to(torch.float32)
+    pool = functional.max_pool2d if mask.ndim == 2 else functional.max_pool3d
+    return pool(grown, kernel_size=2 * steps + 1, stride=1, padding=steps)[0, 0] > 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Stratified:
+    """Random positions, equally many in every voxel of a coarse mask: even coverage, and neighbours in memory.
+
+    Positions are not bound to the voxel lattice of the image that is sampled, which keeps the ripples that linear
+    interpolation puts into mutual information at whole-voxel shifts out of the sum.
+    """
+
+    grid: Grid
+    cells: Tensor
+
+    @classmethod
+    def around(cls, foreground: Foreground, image: Image, rim: int = 2) -> "Stratified":
+        """Positions in an object and a rim of `rim` voxels around it, on the (coarse) grid it was found on."""
+        return cls(image.grid, dilate(foreground.mask, rim).nonzero().to(torch.float64).cpu())
+
+    def seen_by(self, transform: Linear, moving: Grid | None, margin_mm: float) -> "Stratified":
+        """Only the cells whose centres a transform takes into a field of view, or to within a margin of it.
+
+        All cells where there is no field of view to ask, or where none would be left.
+        """
+        if moving is None:
+            return self
+        margin = margin_mm / moving.spacing_mm
+        voxel = moving.to_voxel(transform(self.grid.to_world(self.cells)))
+        ends = torch.tensor(moving.shape, dtype=torch.float64) - 0.5
+        seen = ((voxel > -0.5 - margin) & (voxel < ends + margin)).all(dim=1)
+        return Stratified(self.grid, self.cells[seen]) if bool(seen.any()) else self
+
+    def draw(self, count: int, generator: torch.Generator) -> Float[Tensor, "n d"]:
+        """About `count` world positions (mm, float64), in the order of the cells."""
+        cells, d = self.cells, self.grid.ndim
+        if count < len(cells):
+            keep = torch.randperm(len(cells), generator=generator)[:count].sort().values
+            cells = cells[keep]
+        repeats = max(1, round(count / len(cells)))
+        jitter = torch.rand((len(cells), repeats, d), generator=generator, dtype=torch.float64) - 0.5
+        return self.grid.to_world((cells[:, None] + jitter).reshape(-1, d))

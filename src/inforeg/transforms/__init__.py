@@ -1,0 +1,18 @@
+"""Values that take fixed world points to moving world points."""
+
+from inforeg.transforms.base import Composite, Transform
+from inforeg.transforms.fit import fit_affine, fit_rigid, fit_similarity, fit_translation
+from inforeg.transforms.groups import LinearGroup, group
+from inforeg.transforms.linear import Linear
+
+__all__ = [
+    "Composite",
+    "Linear",
+    "LinearGroup",
+    "Transform",
+    "fit_affine",
+    "fit_rigid",
+    "fit_similarity",
+    "fit_translation",
+    "group",
+]

@@ -1,0 +1,68 @@
+"""What every transform can do, and chains of transforms."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from inforeg.errors import UsageError
+
+
+class Transform(ABC):
+    """An immutable value that takes fixed world points to moving world points (RAS+, mm)."""
+
+    @property
+    @abstractmethod
+    def ndim(self) -> int:
+        """2 or 3."""
+
+    @abstractmethod
+    def __call__(self, points_mm: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
+        """Where in the moving image's world the given points of the fixed image's world lie."""
+
+    @abstractmethod
+    def inverse(self) -> "Transform":
+        """The transform that takes moving points to fixed points; raises `NotInvertible` where there is none."""
+
+    def __matmul__(self, other: "Transform") -> "Transform":
+        """Composition: `(a @ b)(x) == a(b(x))`."""
+        return Composite((self, other))
+
+
+@dataclass(frozen=True, eq=False)
+class Composite(Transform):
+    """Transforms one after the other, the last of `parts` first: `Composite((a, b))(x) == a(b(x))`."""
+
+    parts: tuple[Transform, ...]
+
+    def __post_init__(self) -> None:
+        flat: list[Transform] = []
+        for part in self.parts:
+            flat.extend(part.parts if isinstance(part, Composite) else (part,))
+        if not flat:
+            raise UsageError("expected at least one transform in a composite, got none")
+        if len({part.ndim for part in flat}) > 1:
+            raise UsageError(f"expected transforms of one dimension, got {[part.ndim for part in flat]}")
+        object.__setattr__(self, "parts", tuple(flat))
+
+    @property
+    def ndim(self) -> int:
+        return self.parts[0].ndim
+
+    def __call__(self, points_mm: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
+        for part in reversed(self.parts):
+            points_mm = part(points_mm)
+        return points_mm
+
+    def inverse(self) -> "Composite":
+        return Composite(tuple(part.inverse() for part in reversed(self.parts)))
+
+
+def compose(transforms: Sequence[Transform]) -> Transform:
+    """The product of transforms, the last applied first; linear neighbours are merged into one matrix."""
+    result = transforms[-1]
+    for transform in reversed(transforms[:-1]):
+        result = transform @ result
+    return result

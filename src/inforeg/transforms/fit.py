@@ -1,0 +1,97 @@
+"""Closed-form linear transforms from paired points (weighted least squares and Procrustes)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from inforeg.errors import UsageError
+from inforeg.transforms.linear import Linear
+
+
+def _prepare(fixed_mm: Tensor, moving_mm: Tensor, weights: Tensor | None, least: int) -> tuple[Tensor, Tensor, Tensor]:
+    if fixed_mm.shape != moving_mm.shape or fixed_mm.ndim != 2 or fixed_mm.shape[1] not in (2, 3):
+        raise UsageError(
+            f"expected two (n, 2) or (n, 3) arrays of paired points, got {tuple(fixed_mm.shape)} and {tuple(moving_mm.shape)}"
+        )
+    if fixed_mm.shape[0] < least:
+        raise UsageError(f"expected at least {least} point pairs, got {fixed_mm.shape[0]}")
+    w = torch.ones(fixed_mm.shape[0]) if weights is None else weights
+    w = w.to(torch.float64)
+    if bool((w < 0).any()) or float(w.sum()) <= 0:
+        raise UsageError("expected weights of at least zero, not all of them zero")
+    return fixed_mm.to(torch.float64), moving_mm.to(torch.float64), w / w.sum()
+
+
+def fit_translation(
+    fixed_points_mm: Float[Tensor, "n d"],
+    moving_points_mm: Float[Tensor, "n d"],
+    weights: Float[Tensor, " n"] | None = None,
+) -> Linear:
+    """The shift that brings fixed points nearest to moving points, in the weighted mean square."""
+    p, q, w = _prepare(fixed_points_mm, moving_points_mm, weights, 1)
+    return Linear.translation(w @ (q - p))
+
+
+def fit_rigid(
+    fixed_points_mm: Float[Tensor, "n d"],
+    moving_points_mm: Float[Tensor, "n d"],
+    weights: Float[Tensor, " n"] | None = None,
+) -> Linear:
+    """Rotation and shift nearest in the weighted mean square (Kabsch); never a reflection.
+
+    Each weight enters once, in the covariance. Raises `UsageError` for fewer than `d` pairs.
+    """
+    return _procrustes(fixed_points_mm, moving_points_mm, weights, with_scale=False)
+
+
+def fit_similarity(
+    fixed_points_mm: Float[Tensor, "n d"],
+    moving_points_mm: Float[Tensor, "n d"],
+    weights: Float[Tensor, " n"] | None = None,
+) -> Linear:
+    """Rotation, one scale and shift nearest in the weighted mean square (Umeyama 1991)."""
+    return _procrustes(fixed_points_mm, moving_points_mm, weights, with_scale=True)
+
+
+def _procrustes(fixed: Tensor, moving: Tensor, weights: Tensor | None, with_scale: bool) -> Linear:
+    d = fixed.shape[-1]
+    p, q, w = _prepare(fixed, moving, weights, d)
+    p_mean, q_mean = w @ p, w @ q
+    p, q = p - p_mean, q - q_mean
+    u, s, vt = torch.linalg.svd(q.T @ (w[:, None] * p))
+    sign = torch.ones(d, dtype=torch.float64)
+    sign[-1] = torch.sign(torch.linalg.det(u @ vt))
+    linear = u @ torch.diag(sign) @ vt
+    if with_scale:
+        spread = (w * p.square().sum(-1)).sum()
+        if float(spread) <= 0:
+            raise UsageError("expected points that do not all coincide")
+        linear = linear * ((s * sign).sum() / spread)
+    return Linear.about(linear, p_mean, q_mean - p_mean)
+
+
+def fit_affine(
+    fixed_points_mm: Float[Tensor, "n d"],
+    moving_points_mm: Float[Tensor, "n d"],
+    weights: Float[Tensor, " n"] | None = None,
+    ridge: float = 0.0,
+) -> Linear:
+    """The affine transform nearest in the weighted mean square, with an optional ridge towards a pure shift.
+
+    `ridge` is relative to the mean spread of the points; with it, coplanar points give a transform that does
+    nothing across their plane instead of failing. Without it, raises `UsageError` for fewer than `d + 1` pairs or
+    pairs that do not span the space. The fit is not symmetric: swapping the point sets does not give the inverse.
+    """
+    d = fixed_points_mm.shape[-1]
+    p, q, w = _prepare(fixed_points_mm, moving_points_mm, weights, 1 if ridge > 0 else d + 1)
+    p_mean, q_mean = w @ p, w @ q
+    p, q = p - p_mean, q - q_mean
+    scatter = p.T @ (w[:, None] * p)
+    penalty = ridge * scatter.trace() / d * torch.eye(d, dtype=torch.float64)
+    if ridge > 0 and float(scatter.trace()) <= 0:
+        return Linear.translation(q_mean - p_mean)
+    if float(torch.linalg.cond(scatter + penalty)) > 1e12:
+        raise UsageError("expected points that span the space; these lie in one plane or line: give more, or a ridge")
+    # The residual to the identity is fitted, so that the ridge pulls towards it and not towards zero.
+    change = torch.linalg.solve(scatter + penalty, p.T @ (w[:, None] * (q - p))).T
+    return Linear.about(torch.eye(d, dtype=torch.float64) + change, p_mean, q_mean - p_mean)

@@ -1,0 +1,100 @@
+"""Every block of README.md and docs/ runs, in a folder with the small pair, page by page."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from docs.blocks import blocks_of, run_page
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def named(page):
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_block_runs(page, sample_pair, tmp_path, monkeypatch):
+    blocks = blocks_of(page.read_text(encoding="utf-8"))
+    folder = shutil.copytree(sample_pair, tmp_path / "page")
+    monkeypatch.chdir(folder)
+    run_page(page, blocks, folder)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_relative_link_leads_somewhere(page):
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)|(?:src|href)=\"([^\"#]+)", page.read_text(encoding="utf-8"))
+    local = [link for pair in links for link in pair if link and not re.match(r"[a-z]+:", link)]
+    assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+PAGE = """
+# A page
+
+```python
+a = 1
+```
+
+<!-- not run: it would start the tests again -->
+
+```bash
+make test
+```
+
+- in a list
+  ```console
+  $ echo one > one.txt
+  one
+  ```
+
+```text
+only shown
+```
+"""
+
+
+def test_blocks_are_found_with_their_lines_and_marks():
+    found = [(block.language, block.code, block.line, block.not_run) for block in blocks_of(PAGE)]
+    assert found == [
+        ("python", "a = 1\n", 5, ""),
+        ("bash", "make test\n", 11, "it would start the tests again"),
+        ("console", "$ echo one > one.txt\none\n", 16, ""),
+        ("text", "only shown\n", 21, ""),
+    ]
+
+
+def test_blocks_of_a_page_share_names_and_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (
+        PAGE + "\n```python\nfrom pathlib import Path\nassert a == 1\nassert Path('one.txt').exists()\n```\n"
+    )
+    run_page(Path("page.md"), blocks_of(text), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("block", "fault"),
+    [
+        ("```python\nassert 1 == 2\n```", AssertionError),
+        ("```bash\nfalse\ntrue\n```", AssertionError),
+        ("```console\n$ false\n```", AssertionError),
+    ],
+)
+def test_a_block_that_fails_fails_the_page(block, fault, tmp_path):
+    with pytest.raises(fault):
+        run_page(Path("page.md"), blocks_of(block), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<!-- not run: -->\n```bash\nls\n```", "say why"),
+        ("```py\n1\n```", "expected one of"),
+        ("```\n1\n```", "expected one of"),
+        ("```python\n1", "never closed"),
+    ],
+)
+def test_a_page_that_would_slip_past_is_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        blocks_of(text)

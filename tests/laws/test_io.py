@@ -1,0 +1,142 @@
+"""Writing and reading give back what was there, for any grid and any transform."""
+
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import GridNumbers, grids, linears, points
+
+from inforeg.errors import InforegError
+from inforeg.image import Image, Labels
+from inforeg.io import (
+    read_image,
+    read_labels,
+    read_points,
+    read_transform,
+    write_image,
+    write_labels,
+    write_points,
+    write_transform,
+)
+from inforeg.space import Grid
+from inforeg.transforms import Composite, Linear
+
+
+def there_and_back(image: Image, suffix: str, dtype: str | None = None) -> Image:
+    with tempfile.TemporaryDirectory() as folder:
+        write_image(image, Path(folder) / f"a{suffix}", dtype=dtype)
+        return read_image(Path(folder) / f"a{suffix}")
+
+
+def noise(grid: Grid) -> torch.Tensor:
+    return torch.randn(1, 1, *grid.shape, generator=torch.Generator().manual_seed(0)) * 100
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@given(data=st.data())
+@settings(max_examples=40)
+def test_images_on_any_grid_shear_included(ndim: int, suffix: str, data: st.DataObject) -> None:
+    grid = data.draw(grids(ndim)).grid()
+    read = there_and_back(Image(noise(grid), grid), suffix)
+    assert torch.equal(read.data, noise(grid))
+    # The header holds float32: seven digits of the largest number in a row.
+    reach = float(grid.voxel_to_world.abs().max())
+    assert read.grid.shape == grid.shape
+    assert torch.allclose(read.grid.voxel_to_world, grid.voxel_to_world, rtol=1e-6, atol=1e-7 * reach)
+
+
+@given(numbers=grids(3), kind=st.sampled_from(["uint8", "int16", "uint16", "int32", "float64"]))
+@settings(max_examples=25)
+def test_images_of_integers(numbers: GridNumbers, kind: str) -> None:
+    grid = numbers.grid()
+    whole = noise(grid).round().clamp(0, 255)
+    read = there_and_back(Image(whole, grid), ".nii.gz", kind)
+    assert torch.equal(read.data, whole)
+    assert read.dtype == kind
+
+
+@given(
+    numbers=grids(3, sizes=(1, 4)),
+    ids=st.lists(st.integers(-(2**62), 2**62), min_size=1, max_size=20),
+    kind=st.sampled_from(["uint8", "int16", "int32", "float32", "int64"]),
+)
+@settings(max_examples=40)
+def test_labels_of_any_size(numbers: GridNumbers, ids: list[int], kind: str) -> None:
+    grid = numbers.grid()
+    values = torch.tensor(ids).repeat(grid.voxel_count)[: grid.voxel_count].reshape(1, 1, *grid.shape)
+    with tempfile.TemporaryDirectory() as folder:
+        write_labels(Labels(values, grid, dtype=kind), Path(folder) / "a.nii.gz")
+        read = read_labels(Path(folder) / "a.nii.gz")
+    assert torch.equal(read.data.flatten(), values.flatten())
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("suffix", [".tfm", ".txt", ".h5", ".json"])
+@given(data=st.data())
+@settings(max_examples=25)
+def test_transforms_to_the_last_digit(ndim: int, suffix: str, data: st.DataObject) -> None:
+    transform = data.draw(linears(ndim)).transform()
+    with tempfile.TemporaryDirectory() as folder:
+        write_transform(transform, Path(folder) / f"a{suffix}")
+        read = read_transform(Path(folder) / f"a{suffix}")
+    assert isinstance(read, Linear)
+    assert torch.equal(read.matrix, transform.matrix)
+
+
+def good_file(suffix: str) -> bytes:
+    grid = Grid.from_spacing((4, 3, 5), 1.5)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"a{suffix}"
+        if suffix in (".nii", ".nii.gz"):
+            write_image(Image(noise(grid), grid), path)
+        elif suffix == ".csv":
+            write_points(points(3, 4), path)
+        else:
+            write_transform(Composite((Linear.identity(3), Linear.identity(3))), path)
+        return path.read_bytes()
+
+
+READERS = {
+    ".nii": read_image,
+    ".nii.gz": read_image,
+    ".csv": read_points,
+    ".json": read_transform,
+    ".tfm": read_transform,
+}
+
+
+@pytest.mark.parametrize("suffix", READERS)
+@given(data=st.data())
+@settings(max_examples=80)
+def test_whatever_is_in_a_file_it_is_read_or_refused(suffix: str, data: st.DataObject) -> None:
+    """Bytes changed or cut off: never anything but an answer or an error of ours."""
+    content = bytearray(good_file(suffix))
+    places = st.tuples(st.integers(0, min(len(content), 400) - 1), st.integers(0, 255))
+    for place, value in data.draw(st.lists(places, max_size=6)):
+        content[place] = value
+    content = content[: data.draw(st.integers(0, len(content)))] if data.draw(st.booleans()) else content
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"a{suffix}"
+        path.write_bytes(content)
+        with suppress(InforegError):
+            READERS[suffix](path)
+
+
+@pytest.mark.parametrize("suffix", [".tfm", ".h5", ".json"])
+@given(data=st.data())
+@settings(max_examples=15)
+def test_chains_in_their_order_about_any_centre(suffix: str, data: st.DataObject) -> None:
+    drawn = data.draw(st.lists(linears(3), min_size=2, max_size=4))
+    chain = Composite(tuple(numbers.transform() for numbers in drawn))
+    centre = torch.tensor(
+        data.draw(st.lists(st.floats(-200, 200), min_size=3, max_size=3)), dtype=torch.float64
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        write_transform(chain, Path(folder) / f"a{suffix}", centre_mm=centre)
+        read = read_transform(Path(folder) / f"a{suffix}")
+    torch.testing.assert_close(read(points(3)), chain(points(3)), rtol=1e-10, atol=1e-9)

@@ -1,0 +1,143 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from strategies import points
+
+from inforeg.errors import OutputExists, ReadError, UsageError, WriteError
+from inforeg.io import read_transform, write_transform
+from inforeg.transforms import Composite, Linear, group
+
+SUFFIXES = [".tfm", ".txt", ".h5", ".hdf5", ".json"]
+
+
+def affine(ndim: int = 3, name: str = "affine", seed: int = 0) -> Linear:
+    which = group(name, ndim)
+    parameters = torch.randn(which.size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return which.exp(0.3 * parameters, torch.arange(ndim, dtype=torch.float64) * 7, 80.0)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_transform_is_the_same_after_the_trip(tmp_path: Path, suffix: str, ndim: int) -> None:
+    transform = affine(ndim)
+    write_transform(transform, tmp_path / f"a{suffix}")
+    read = read_transform(tmp_path / f"a{suffix}")
+    assert isinstance(read, Linear)
+    assert torch.equal(read.matrix, transform.matrix)
+
+
+@pytest.mark.parametrize("suffix", [".tfm", ".h5"])
+def test_a_centre_changes_the_numbers_and_not_the_transform(tmp_path: Path, suffix: str) -> None:
+    transform, centre = affine(), torch.tensor([10.0, -20.0, 30.0], dtype=torch.float64)
+    write_transform(transform, tmp_path / f"a{suffix}", centre_mm=centre)
+    stored = sitk.ReadTransform(str(tmp_path / f"a{suffix}"))
+    part = stored.GetNthTransform(0) if suffix == ".h5" else stored
+    assert tuple(part.GetFixedParameters()) == (-10.0, 20.0, 30.0)
+    read = read_transform(tmp_path / f"a{suffix}")
+    torch.testing.assert_close(read(points(3)), transform(points(3)), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_chains_keep_their_order(tmp_path: Path, suffix: str) -> None:
+    chain = Composite((affine(seed=1), affine(seed=2), affine(seed=3)))
+    write_transform(chain, tmp_path / f"a{suffix}")
+    read = read_transform(tmp_path / f"a{suffix}")
+    torch.testing.assert_close(read(points(3)), chain(points(3)), rtol=0, atol=1e-9)
+
+
+def test_h5_is_always_a_composite_as_ants_expects(tmp_path: Path) -> None:
+    write_transform(affine(), tmp_path / "a.h5")
+    assert isinstance(sitk.ReadTransform(str(tmp_path / "a.h5")), sitk.CompositeTransform)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_the_same_transform_gives_the_same_bytes(tmp_path: Path, suffix: str) -> None:
+    for name in "ab":
+        write_transform(affine(), tmp_path / f"{name}{suffix}")
+    assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+    with pytest.raises(OutputExists):
+        write_transform(affine(), tmp_path / f"a{suffix}")
+
+
+def test_projective_goes_to_json_only(tmp_path: Path) -> None:
+    transform = affine(name="projective")
+    for suffix in (".tfm", ".h5"):
+        with pytest.raises(WriteError, match="projective"):
+            write_transform(transform, tmp_path / f"a{suffix}")
+    write_transform(transform, tmp_path / "a.json")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+    read = read_transform(tmp_path / "a.json")
+    assert torch.equal(read.matrix, transform.matrix)  # type: ignore[attr-defined]
+
+
+def test_unknown_names(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"\.tfm"):
+        write_transform(affine(), tmp_path / "a.doc")
+    with pytest.raises(ReadError, match=r"\.tfm"):
+        read_transform(tmp_path / "a.doc")
+
+
+FRAME = '"inforeg_transform": 1, "frame": "RAS+ mm, fixed to moving"'
+BAD_JSON = {
+    "no json": "{",
+    "another json": '{"matrix": 1}',
+    "another version": '{"inforeg_transform": 2}',
+    "no chain": f"{{{FRAME}}}",
+    "empty chain": f'{{{FRAME}, "chain": []}}',
+    "another frame": '{"inforeg_transform": 1, "frame": "LPS", "chain": []}',
+    "no matrix": f'{{{FRAME}, "chain": [{{"matrix": "x"}}]}}',
+    "ragged": f'{{{FRAME}, "chain": [{{"matrix": [[1], [2, 3]]}}]}}',
+    "too small": f'{{{FRAME}, "chain": [{{"matrix": [[1]]}}]}}',
+    "NaN": f'{{{FRAME}, "chain": [{{"matrix": [[NaN, 0, 0], [0, 1, 0], [0, 0, 1]]}}]}}',
+    "deep": "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("case", BAD_JSON)
+def test_bad_json_is_one_line(tmp_path: Path, case: str) -> None:
+    (tmp_path / "a.json").write_text(BAD_JSON[case])
+    with pytest.raises(ReadError) as caught:
+        read_transform(tmp_path / "a.json")
+    assert str(tmp_path / "a.json") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".tfm", ".txt", ".mat", ".h5", ".xfm"])
+def test_bad_itk_files_are_one_line_and_the_libraries_are_silent(
+    tmp_path: Path, suffix: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    good = tmp_path / "good.h5"
+    write_transform(affine(), good)
+    cases = {"empty": b"", "text": b"nothing\n" * 9, "half": good.read_bytes()[:2000]}
+    for name, content in cases.items():
+        path = tmp_path / (name + suffix)
+        path.write_bytes(content)
+        with pytest.raises(ReadError) as caught:
+            read_transform(path)
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert "0x" not in str(caught.value)
+    with pytest.raises(ReadError, match="not there"):
+        read_transform(tmp_path / f"missing{suffix}")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_part_that_is_not_linear_is_named(tmp_path: Path) -> None:
+    field = sitk.DisplacementFieldTransform(sitk.Image((4, 4, 4), sitk.sitkVectorFloat64))
+    chain = sitk.CompositeTransform([sitk.AffineTransform(3), field])
+    sitk.WriteTransform(chain, str(tmp_path / "a.h5"))
+    with pytest.raises(ReadError, match="DisplacementField"):
+        read_transform(tmp_path / "a.h5")
+
+
+def test_numbers_are_written_with_every_digit(tmp_path: Path) -> None:
+    matrix = torch.eye(4, dtype=torch.float64)
+    matrix[0, 0] = 1 / 3
+    write_transform(Linear(matrix), tmp_path / "a.tfm")
+    lines = (tmp_path / "a.tfm").read_text().splitlines()
+    assert lines[0] == "#Insight Transform File V1.0"
+    assert lines[3].startswith(f"Parameters: {np.float64(1 / 3)!s} 0.0 0.0 0.0 1.0")
+    assert "-0.0" not in (tmp_path / "a.tfm").read_text()
