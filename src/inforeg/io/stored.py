@@ -80,10 +80,10 @@ class Stored:
         # voxel.
         result = np.empty(source.shape, np.int64)
         for into, part in _slabs(result, source):
-            exact = part.astype(np.float64)
-            if self.is_scaled:
-                exact = exact * self.slope + self.intercept
-            with np.errstate(invalid="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):
+                exact = part.astype(np.float64)
+                if self.is_scaled:
+                    exact = exact * self.slope + self.intercept
                 rounded = np.rint(exact)
                 wrong = ~(np.abs(exact - rounded) <= 1e-6) | (np.abs(exact) > 2.0**53)
             if wrong.any():

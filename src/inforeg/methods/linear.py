@@ -13,16 +13,21 @@ from inforeg.errors import PairError, UsageError
 from inforeg.image import Foreground, Image, find_foreground, normalise, sample, to_scalar
 from inforeg.image.intensity import window
 from inforeg.image.pyramid import pyramid, spacings
+from inforeg.metrics import METRICS, MINE
+from inforeg.models import LinearUnknowns
 from inforeg.methods.result import Quality, Result, Stage
 from inforeg.settings import Settings
 from inforeg.solve.information import SampledInformation
+from inforeg.solve.minimise import minimise
 from inforeg.solve.newton import Climb, Status, climb
+from inforeg.solve.objective import SampledObjective
 from inforeg.solve.shading import Shading, estimate_shading, shade
 from inforeg.solve.sampler import Stratified
 from inforeg.solve.start import PoseSearch, Start, View, from_centres, from_header, from_mass
 from inforeg.transforms import Linear, group
 
 Group = Literal["translation", "rigid", "similarity", "affine", "projective"]
+Metric = Literal["mi", "nmi", "mine", "mse", "ncc"]
 Init = Literal["auto", "header", "centre", "mass", "moments", "search"]
 Progress = Callable[[str, float], None]
 
@@ -40,6 +45,8 @@ class LinearMethod(Settings):
     """Keep a later stage only where it explains clearly more of samples it was not fitted to."""
     init: Init = "auto"
     """Where to start: auto searches all poses and compares them with the header's and the centres'."""
+    metric: Metric = "mi"
+    """What is compared: mi by Newton steps, or another metric on samples by stochastic gradients, which is slower."""
     bins: int = 32
     """Intensity bins of the joint table."""
     shading: bool = True
@@ -208,10 +215,46 @@ class _Run:
         )
 
     def stage(self, name: str, start: Linear) -> Stage:
+        """One group of transforms, from coarse to fine."""
+        return self._climbed(name, start) if self.method.metric == "mi" else self._descended(name, start)
+
+    def _descended(self, name: str, start: Linear) -> Stage:
+        pair, transform, status = self.pair, start, "steps"
+        metric = METRICS[self.method.metric]()
+        if isinstance(metric, MINE):
+            metric.reset(self.generator)
+        metric = metric.to(pair.moving[0].data.device)
+        values: list[float] = []
+        where: list[float] = []
+        for level in reversed(range(max(1, pair.coarse))):
+            spacing = pair.spacings_mm[level]
+            near = self.sampler.seen_by(transform, pair.moving[0].grid, 2 * pair.spacings_mm[pair.coarse])
+            objective = SampledObjective(
+                metric,
+                pair.fixed[level],
+                pair.moving[level],
+                near,
+                8_192,
+                self.generator,
+                fixed_window=pair.fixed_view.window,
+                moving_window=pair.moving_view.window,
+                moving_mask=pair.moving_mask,
+            )
+            linear_group = group(name, transform.ndim)
+            unknowns = LinearUnknowns(linear_group, transform, self.object.centre_mm, self.object.radius_mm)
+            trace, status = minimise(
+                unknowns, objective, steps=300, lr=0.2 * spacing / self.object.radius_mm, weights=metric
+            )
+            transform = Linear(unknowns().matrix.detach())
+            values += trace
+            where += [spacing] * len(trace)
+        return Stage(name, transform, status, where, values)  # type: ignore[arg-type]
+
+    def _climbed(self, name: str, start: Linear) -> Stage:
         transform, status = start, "steps"
         values: list[float] = []
         where: list[float] = []
-        for level in reversed(range(self.pair.coarse)):
+        for level in reversed(range(max(1, self.pair.coarse))):
             spacing = self.pair.spacings_mm[level]
             # Every finer level holds more detail to look at, up to where more samples no longer change the answer.
             count = max(8_000, self.method.samples >> level)
