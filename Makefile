@@ -12,7 +12,7 @@ help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-7s%s\n", $$1, $$2 }' Makefile
 
 demo: $(STAMP) ## Register a made-up T2 to the MNI152 T1 template; prints the error before and after, and the report's path
-	$(BIN)/inforeg demo --overwrite
+	$(BIN)/inforeg demo --overwrite $(ARGS)
 
 test: $(STAMP) ## Run the tests; ARGS="-m 'not slow'" leaves out the slow ones
 	$(BIN)/pytest $(ARGS)

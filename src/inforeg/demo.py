@@ -40,7 +40,9 @@ def maps_folder() -> Path:
     """
     spec = find_spec("nilearn")
     if spec is None or spec.origin is None:
-        raise ReadError("the demo needs the MNI152 maps of nilearn, which is not installed: pip install 'inforeg[demo]'")
+        raise ReadError(
+            "the demo needs the MNI152 maps of nilearn, which is not installed: pip install 'inforeg[demo]'"
+        )
     return Path(spec.origin).parent / "datasets" / "data"
 
 
@@ -99,13 +101,21 @@ def run(
     """Makes the pair, registers it, says how far off landmarks were before and are now; returns the exit code."""
     pair = make_pair(seed)
     result = register(
-        pair.fixed, pair.moving, transform="rigid", device=device, threads=threads, seed=seed, progress=progress
+        pair.fixed,
+        pair.moving,
+        transform="rigid",
+        device=device,
+        threads=threads,
+        seed=seed,
+        progress=progress,
     )
     result.save(folder, overwrite=overwrite)
     answer = pair.truth(pair.landmarks_mm)
     before = float(tre_mm(Linear.identity(3), pair.landmarks_mm, answer).mean())
     after = float(tre_mm(result.transform, pair.landmarks_mm, answer).mean())
-    say(f"a T2 made from MNI152's tissue maps, turned by {TURN_DEG:g} degrees and shifted by {SHIFT_MM:g} mm, to the T1")
+    say(
+        f"a T2 made from MNI152's tissue maps, turned by {TURN_DEG:g} degrees and shifted by {SHIFT_MM:g} mm, to the T1"
+    )
     say(f"mean TRE of 100 landmarks: {before:.2f} mm before, {after:.3f} mm after")
     say(f"registered in {result.seconds:.1f} s; quality: {result.quality.verdict}")
     say(f"report: {folder / 'report.html'}")

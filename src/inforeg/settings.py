@@ -66,13 +66,7 @@ class Settings(BaseModel):
     @classmethod
     def from_json(cls: type[SettingsT], text: str) -> SettingsT:
         """Settings from JSON; raises `ReadError` where the text is not an object in JSON."""
-        try:
-            values = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ReadError(f"expected settings in JSON: {error}") from None
-        if not isinstance(values, dict):
-            raise ReadError(f"expected settings as a JSON object, got {type(values).__name__}")
-        return cls.from_dict(values)
+        return cls.from_dict(_parse_json(text))
 
     def to_toml(self) -> str:
         """The settings as TOML, every value written out but those that are None, for which TOML has no word.
@@ -89,27 +83,45 @@ class Settings(BaseModel):
     @classmethod
     def from_toml(cls: type[SettingsT], text: str) -> SettingsT:
         """Settings from TOML; raises `ReadError` where the text is not TOML."""
-        try:
-            values = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ReadError(f"expected settings in TOML: {error}") from None
-        return cls.from_dict(values)
+        return cls.from_dict(_parse_toml(text))
 
     @classmethod
     def load(cls: type[SettingsT], path: str | Path) -> SettingsT:
-        """Settings from a `.json` or `.toml` file; raises `ReadError` for one missing or of another kind."""
+        """Settings from a `.json` or `.toml` file, or from a `result.json`, which has them under `settings`.
+
+        Raises `ReadError` for a file that is missing or of another kind, `UsageError` for a wrong value.
+        """
         path = Path(path)
-        readers = {".json": cls.from_json, ".toml": cls.from_toml}
-        if path.suffix not in readers:
+        parse = {".json": _parse_json, ".toml": _parse_toml}.get(path.suffix.lower())
+        if parse is None:
             raise ReadError(f"expected settings in a .json or .toml file, got {path}")
         try:
-            text = path.read_text(encoding="utf-8")
+            values = parse(path.read_text(encoding="utf-8"))
+            inner = values.get("settings")
+            if isinstance(inner, dict) and "settings" not in cls.model_fields:
+                values = inner
+            return cls.from_dict(values)
         except (OSError, UnicodeDecodeError) as error:
             raise ReadError(f"cannot read the settings in {path}: {error}") from None
-        try:
-            return readers[path.suffix](text)
         except (ReadError, UsageError) as error:
             raise type(error)(f"{path}: {error}") from None
+
+
+def _parse_json(text: str) -> dict[str, Any]:
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ReadError(f"expected settings in JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise ReadError(f"expected settings as a JSON object, got {type(values).__name__}")
+    return values
+
+
+def _parse_toml(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ReadError(f"expected settings in TOML: {error}") from None
 
 
 def _unknown(key: object, known: list[str]) -> str:

@@ -8,18 +8,25 @@ SHAPE = (56, 64, 52)
 SPACING_MM = 3.0
 
 
+def ball(points_mm, centre_mm, radii_mm):
+    return (((points_mm - np.array(centre_mm)) / np.array(radii_mm)) ** 2).sum(1) < 1
+
+
 def tissues(points_mm):
-    """0 outside, 1 skull, 2 fluid, 3 grey, 4 white at points of a made-up head without symmetry."""
+    """0 outside, 1 skull, 2 fluid, 3 grey, 4 white at points of a made-up head, narrow in front."""
     x, y, z = points_mm.T
-    radius = np.sqrt((x / 62) ** 2 + (y / 76) ** 2 + ((z - 0.1 * y) / 58) ** 2)
-    folds = np.sin(x / 7 + 0.02 * y) * np.sin(y / 8 - z / 21) * np.cos(z / 6.5 + x / 40)
+    radius = np.sqrt((x / (62 - 0.14 * y)) ** 2 + (y / 76) ** 2 + (z / np.where(z > 0, 58, 42)) ** 2)
+    folds = np.sin(x / 10 + 0.02 * y) * np.sin(y / 12 - z / 30) * np.cos(z / 9 + x / 60)
     label = np.zeros(len(points_mm), dtype=np.int16)
     label[radius < 1.06] = 1
     label[radius < 0.98] = 2
     label[radius < 0.93 + 0.03 * folds] = 3
     label[radius < 0.74 + 0.14 * folds] = 4
-    label[((np.abs(x) - 13) / 7) ** 2 + ((y - 4) / 26) ** 2 + ((z - 8) / 9) ** 2 < 1] = 2
-    label[((x - 30) / 9) ** 2 + ((y + 25) / 12) ** 2 + ((z + 15) / 10) ** 2 < 1] = 3
+    label[ball(points_mm, (0, -44, -34), (40, 26, 18))] = 3
+    for side in (-1, 1):
+        label[ball(points_mm, (side * 12, 4, 8), (7, 26, 9))] = 2
+        label[ball(points_mm, (side * 24, 62, -28), (13, 13, 13))] = 2
+    label[ball(points_mm, (30, -25, 15), (9, 12, 10))] = 3
     return label
 
 

@@ -63,6 +63,12 @@ def test_settings_come_back_the_same_from_a_file(tmp_path, suffix):
     assert Plan.load(path) == plan
 
 
+def test_a_result_carries_the_settings_of_its_run(tmp_path):
+    path = tmp_path / "result.json"
+    path.write_text('{"status": "converged", "settings": ' + Stop(window=7).to_json() + "}")
+    assert Stop.load(path) == Stop(window=7)
+
+
 def test_json_holds_a_none_that_toml_cannot():
     plan = Plan(limit=None)
     assert Plan.from_json(plan.to_json()) == plan

@@ -1,7 +1,7 @@
 """SimpleITK: Mattes mutual information on random samples, regular-step gradient descent over three levels.
 
-Of the usual optimisers this one was both quick and sure: plain gradient descent stops short with the usual window
-of convergence, a line search takes three times as long for the same answer.
+Of the usual optimisers this one was both quick and sure: plain gradient descent stops short with the usual
+window of convergence, a line search takes three times as long for the same answer.
 """
 
 import time

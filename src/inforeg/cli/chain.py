@@ -14,7 +14,7 @@ def read_chain(paths: Sequence[Path], ndim: int) -> "Transform":
     """One transform from files, the first applied first to points of the reference; none is the identity."""
     from inforeg.io import read_transform
     from inforeg.transforms import Linear
-    from inforeg.transforms.base import compose
+    from inforeg.transforms.linear import compose
 
     if not paths:
         return Linear.identity(ndim)

@@ -57,8 +57,9 @@ def _options(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; an error is one line on the error stream."""
-    # Threads that spin while they wait make a busy machine ten times slower, and gain little on an idle one. It has
-    # to be said before torch is imported, and only here: a program that uses the library decides for itself.
+    # Threads that spin while they wait make a busy machine ten times slower, and gain little on an idle one.
+    # It has to be said before torch is imported, and only here: a program that uses the library decides for
+    # itself.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = (sys.argv[1:] if arguments is None else list(arguments)) or ["--help"]
     debug = "--debug" in arguments

@@ -64,7 +64,12 @@ def _gaussian(sigma: float, shift: float = 0.0) -> list[tuple[int, float]]:
 
 
 def _filter_axis(
-    data: Tensor, axis: int, kernel: list[tuple[int, float]], stride: int, first: int, count: int | None = None
+    data: Tensor,
+    axis: int,
+    kernel: list[tuple[int, float]],
+    stride: int,
+    first: int,
+    count: int | None = None,
 ) -> Tensor:
     """Sum of shifted, strided views: only the voxels that are kept are ever computed."""
     n = data.shape[axis]

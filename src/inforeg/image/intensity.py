@@ -96,7 +96,9 @@ def measure(mask: Tensor, image: Image, background: float = 0.0) -> Foreground:
     # A solid ball of radius r has a mean square distance of (d / (d + 2)) r^2 from its centre.
     radius = float((covariance.trace() * (d + 2) / d).sqrt())
     volume = index.shape[0] * float(torch.linalg.det(image.grid.voxel_to_world[:d, :d]).abs())
-    return Foreground(mask, background, centre, covariance, max(radius, 0.5 * float(image.grid.spacing_mm.min())), volume)
+    return Foreground(
+        mask, background, centre, covariance, max(radius, 0.5 * float(image.grid.spacing_mm.min())), volume
+    )
 
 
 def _otsu(scaled: Tensor) -> float:

@@ -30,7 +30,11 @@ def sample(
     edge value holds, as in ITK. Values of points outside are those of the nearest edge and mean nothing.
     Linear sampling is differentiable in image and points. Raises `UsageError` for an unknown mode.
     """
-    voxel = image.grid.to_voxel(points_mm.to(torch.float64)) if mode == "bspline" else image.grid.to_voxel(points_mm)
+    voxel = (
+        image.grid.to_voxel(points_mm.to(torch.float64))
+        if mode == "bspline"
+        else image.grid.to_voxel(points_mm)
+    )
     batch = image.data.shape[0]
     inside = inside_grid(voxel, image.grid.shape).expand(batch, -1)
     if mode == "bspline":
@@ -68,7 +72,11 @@ def _grid_sample(data: Tensor, voxel: Tensor, mode: str) -> Tensor:
         data = data.expand(parts, *data.shape[1:])
     lattice = coordinates.reshape(coordinates.shape[0], -1, *([1] * (d - 1)), d).contiguous()
     values = functional.grid_sample(
-        data, lattice, mode="nearest" if mode == "nearest" else "bilinear", padding_mode="border", align_corners=False
+        data,
+        lattice,
+        mode="nearest" if mode == "nearest" else "bilinear",
+        padding_mode="border",
+        align_corners=False,
     )
     values = values.reshape(values.shape[0], values.shape[1], -1)
     if parts > 1:
@@ -120,7 +128,7 @@ def value_and_gradient(
             stride *= later
         steps.append(stride if n > 1 else 0)
     assert base is not None
-    corners = {(): base}
+    corners: dict[tuple[int, ...], Tensor] = {(): base}
     for axis in range(d):
         corners = {(*key, bit): index + bit * steps[axis] for key, index in corners.items() for bit in (0, 1)}
     values = {key: torch.index_select(flat, 0, index) for key, index in corners.items()}
@@ -141,7 +149,12 @@ def value_and_gradient(
 
 
 def resample(
-    image: Image, grid: Grid, transform: PointMap | None = None, *, mode: Mode = "linear", outside: float = 0.0
+    image: Image,
+    grid: Grid,
+    transform: PointMap | None = None,
+    *,
+    mode: Mode = "linear",
+    outside: float = 0.0,
 ) -> Image:
     """The image on another grid: `output(x) = image(transform(x))` for every voxel centre `x` of `grid`.
 
@@ -166,16 +179,30 @@ def resample(
     return Image(output, grid, image.name, image.dtype)
 
 
-def resample_labels(labels: Labels, grid: Grid, transform: PointMap | None = None, *, outside: int = 0) -> Labels:
+def resample_labels(
+    labels: Labels, grid: Grid, transform: PointMap | None = None, *, outside: int = 0
+) -> Labels:
     """A label map on another grid by nearest neighbour; ids of any size are kept exactly."""
+    # Labels travel as small whole numbers: float32 holds them exactly only up to 2**24.
+    lowest, span = int(labels.data.min()), int(labels.data.max() - labels.data.min())
+    if span < (1 << 24) - 2:
+        moved = _nearest(labels.data - lowest, labels.grid, grid, transform)
+        data = torch.where(moved < 0, outside, moved + lowest)
+        return Labels(data, grid, labels.name, labels.dtype)
     ids, index = torch.unique(labels.data, return_inverse=True)
-    if len(ids) >= 1 << 24:
-        raise UsageError(f"expected fewer than {1 << 24} different labels, got {len(ids)}; is this an intensity image?")
-    # Ids travel as indices: float32 holds integers exactly only up to 2**24.
-    compact = Image((index + 1).to(torch.float32), labels.grid)
-    moved = resample(compact, grid, transform, mode="nearest", outside=0.0).data.to(torch.int64)
-    table = torch.cat((ids.new_tensor([outside]), ids))
-    return Labels(table[moved], grid, labels.name, labels.dtype)
+    if len(ids) >= (1 << 24) - 2:
+        raise UsageError(
+            f"expected fewer than {1 << 24} different labels, got {len(ids)}; is this an intensity image?"
+        )
+    moved = _nearest(index, labels.grid, grid, transform)
+    data = torch.where(moved < 0, outside, ids[moved.clamp(min=0)])
+    return Labels(data, grid, labels.name, labels.dtype)
+
+
+def _nearest(index: Tensor, grid: Grid, target: Grid, transform: PointMap | None) -> Tensor:
+    """Whole numbers from 0 on another grid; -1 outside."""
+    moved = resample(Image(index.to(torch.float32), grid), target, transform, mode="nearest", outside=-1.0)
+    return moved.data.to(torch.int64)
 
 
 def _chunks(
@@ -185,11 +212,15 @@ def _chunks(
     d = grid.ndim
     rows_at_once = max(1, _CHUNK_VOXELS // max(1, grid.voxel_count // grid.shape[0]))
     starts = range(0, grid.shape[0], rows_at_once)
-    middle = torch.eye(d + 1, dtype=torch.float64) if transform is None else getattr(transform, "matrix", None)
+    middle = (
+        torch.eye(d + 1, dtype=torch.float64) if transform is None else getattr(transform, "matrix", None)
+    )
     if middle is not None and bool((middle[-1, :-1].abs() < 1e-12).all()):
         matrix = image.grid.world_to_voxel @ middle @ grid.voxel_to_world
         # The index is a sum of one vector per axis: cheaper than a matrix product per voxel, and rounded once.
-        vectors = [torch.arange(n, dtype=torch.float64)[:, None] * matrix[:d, a] for a, n in enumerate(grid.shape)]
+        vectors = [
+            torch.arange(n, dtype=torch.float64)[:, None] * matrix[:d, a] for a, n in enumerate(grid.shape)
+        ]
         vectors[0] = vectors[0] + matrix[:d, d]
         for start in starts:
             rows = slice(start, min(start + rows_at_once, grid.shape[0]))
@@ -209,7 +240,9 @@ def _chunks(
 def _prefiltered(image: Image) -> Image:
     from scipy.ndimage import spline_filter
 
-    volumes = [[spline_filter(c.cpu().double().numpy(), order=3, mode="mirror") for c in v] for v in image.data]
+    volumes = [
+        [spline_filter(c.cpu().double().numpy(), order=3, mode="mirror") for c in v] for v in image.data
+    ]
     return Image(torch.as_tensor(np.array(volumes), dtype=torch.float32), image.grid, image.name, image.dtype)
 
 

@@ -18,7 +18,7 @@ from inforeg.io.hdf5 import Tree, hdf5_bytes
 from inforeg.io.lps import flip_points, flip_transform
 from inforeg.io.simpleitk import LIBRARY_ERRORS, quiet_libraries, reason, simpleitk
 from inforeg.transforms import Composite, Linear, Transform
-from inforeg.transforms.base import compose
+from inforeg.transforms.linear import compose
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _TEXT_HEAD = "#Insight Transform File V1.0\n"

@@ -1,10 +1,11 @@
 """SimpleITK, kept at arm's length: imported late, silenced, and its errors in one line."""
 
+import ctypes
 import os
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 # A message that repeats bytes of a damaged file may not be text.
@@ -22,21 +23,27 @@ def simpleitk() -> Any:
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Silence C libraries (HDF5, libpng) that print to the error stream; ITK raises faults all the same."""
-    with _lock:
-        try:
-            kept = os.dup(2)
-        except OSError:  # there is no error stream
-            yield
-            return
-        try:
+    """Silence C libraries (HDF5, libpng, libjpeg) that print by themselves; ITK raises faults anyway."""
+    with _lock, ExitStack() as undo:
+        for stream in (1, 2):
+            try:
+                kept = os.dup(stream)
+            except OSError:  # there is no such stream
+                continue
+            undo.callback(os.close, kept)
+            undo.callback(os.dup2, kept, stream)
+            undo.callback(_flush)
+            _flush()
             nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, 2)
+            os.dup2(nowhere, stream)
             os.close(nowhere)
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+        yield
+
+
+def _flush() -> None:
+    """Empty the buffers of C, so that what is printed comes out where it was printed to."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).fflush(None)
 
 
 def reason(error: Exception) -> str:

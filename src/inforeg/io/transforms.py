@@ -15,7 +15,7 @@ from inforeg.io import itk
 from inforeg.io.atomic import atomic_path
 from inforeg.io.files import check_there
 from inforeg.transforms import Composite, Linear, Transform
-from inforeg.transforms.base import compose
+from inforeg.transforms.linear import compose
 
 # A format is one line here.
 READERS: dict[str, Callable[[Path], Transform]] = {

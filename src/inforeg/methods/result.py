@@ -1,5 +1,6 @@
 """What a method gives back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -56,7 +57,7 @@ class Result:
 
     transform: Transform
     status: Status
-    stages: list[Stage]
+    stages: Sequence[Stage]
     quality: Quality
     fixed: Image
     moving: Image

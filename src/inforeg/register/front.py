@@ -79,7 +79,7 @@ def register(
     images = [io.read_image(source) for source in (fixed, moving)]
     masks = [None if source is None else io.read_image(source) for source in (fixed_mask, moving_mask)]
     check_pair(images[0], images[1], *masks)
-    start = _start(init)
+    start = _start(init, images[0].grid.ndim)
     if start is not None or chosen.init == "header":
         check_overlap(images[0].grid, images[1].grid, start)
     on_device = [image.to(target) for image in images]
@@ -116,7 +116,9 @@ def _device(name: str) -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise UsageError(f"device {name!r} cannot be used here ({reason}); use --device auto or cpu") from None
+        raise UsageError(
+            f"device {name!r} cannot be used here ({reason}); use --device auto or cpu"
+        ) from None
     return device
 
 
@@ -144,7 +146,7 @@ def _settings(source: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
     else:
         path = Path(source)
         if path.suffix.lower() != ".json":
-            return LinearMethod.from_file(path).to_dict()
+            return LinearMethod.load(path).to_dict()
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -153,10 +155,14 @@ def _settings(source: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
     return values["settings"] if isinstance(values.get("settings"), Mapping) else values
 
 
-def _start(init: str | Path | Transform) -> Linear | None:
+def _start(init: str | Path | Transform, ndim: int) -> Linear | None:
     if isinstance(init, str) and init in NAMED_STARTS:
         return None
     found = init if isinstance(init, Transform) else io.read_transform(init)
     if not isinstance(found, Linear):
         raise UsageError(f"expected a linear transform to start from, got {type(found).__name__}")
+    if found.ndim != ndim:
+        raise UsageError(
+            f"expected a {ndim}-D transform to start from, as the images are, got a {found.ndim}-D one"
+        )
     return found

@@ -25,8 +25,10 @@ def save(result: "Registration", folder: Path, *, overwrite: bool, interpolation
     """Writes everything into `folder`, which appears whole or not at all."""
     io.refuse_inputs(folder, [Path(p) for p in result.inputs.values()])
     mode: Any = interpolation
-    warped = result.warped if interpolation == "linear" else resample(
-        result.moving, result.fixed.grid, result.transform, mode=mode
+    warped = (
+        result.warped
+        if interpolation == "linear"
+        else resample(result.moving, result.fixed.grid, result.transform, mode=mode)
     )
     with io.atomic_folder(folder, overwrite, OWNED) as target:
         io.write_image(_on_cpu(warped), target / f"warped{_suffix(result)}")
@@ -75,7 +77,9 @@ def record_of(result: "Registration", interpolation: str) -> dict[str, Any]:
                 "status": stage.status,
                 "spacing_mm": stage.spacing_mm,
                 "metric": stage.metric,
-                "matrix_ras_mm": stage.transform.matrix.tolist() if isinstance(stage.transform, Linear) else None,
+                "matrix_ras_mm": stage.transform.matrix.tolist()
+                if isinstance(stage.transform, Linear)
+                else None,
             }
             for stage in result.stages
         ],
@@ -93,19 +97,31 @@ def _start_of(result: "Registration") -> dict[str, Any] | None:
         "poses_scored": start.poses_scored,
         "wide": start.wide,
         "rivals": [
-            {"information_nats": c.information, "rotation_deg": c.transform.rotation_angle_deg()} for c in start.others
+            {"information_nats": c.information, "rotation_deg": c.transform.rotation_angle_deg()}
+            for c in start.others
         ],
     }
 
 
 def versions() -> dict[str, str]:
     """What the result depends on."""
-    return {"inforeg": __version__, "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
+    return {
+        "inforeg": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }
 
 
 def command_of(result: "Registration", interpolation: str) -> str:
     """The command line that makes this result again from its settings."""
-    flags = {"fixed": "-f", "moving": "-m", "fixed_mask": "--fixed-mask", "moving_mask": "--moving-mask", "init": "--init"}
+    flags = {
+        "fixed": "-f",
+        "moving": "-m",
+        "fixed_mask": "--fixed-mask",
+        "moving_mask": "--moving-mask",
+        "init": "--init",
+    }
     words = ["inforeg", "register"]
     for name, path in result.inputs.items():
         words += [flags[name], shlex.quote(path)]
@@ -144,20 +160,34 @@ def page_of(result: "Registration", record: dict[str, Any]) -> report.ReportData
     }[q.verdict]
     figure = report.KeyFigure
     summary = [
-        figure("Shared information", f"{q.information_before:.3f} to {q.information:.3f} nats",
-               "mutual information per sample, where the headers put the images and now; more is better"),
+        figure(
+            "Shared information",
+            f"{q.information_before:.3f} to {q.information:.3f} nats",
+            "mutual information per sample, where the headers put the images and now; more is better",
+        ),
         figure("Overlap", f"{100 * q.overlap:.0f} %", "share of the fixed object inside the moving image"),
     ]
     if q.margin is not None:
-        summary.append(figure("Lead over the next pose", f"{100 * q.margin:.0f} %",
-                              "how far the best clearly different pose falls behind; below 8 % is doubtful"))
+        summary.append(
+            figure(
+                "Lead over the next pose",
+                f"{100 * q.margin:.0f} %",
+                "how far the best clearly different pose falls behind; below 8 % is doubtful",
+            )
+        )
     if q.precision_mm is not None:
-        summary.append(figure("Precision", f"{q.precision_mm:.3f} mm",
-                              "how far other samples of the same images move the result; not the whole error"))
+        summary.append(
+            figure(
+                "Precision",
+                f"{q.precision_mm:.3f} mm",
+                "how far other samples of the same images move the result; not the whole error",
+            )
+        )
     summary.append(figure("Time", f"{result.seconds:.1f} s", f"on {result.device}, reading included"))
     start = result.start
     candidates = [
-        report.Candidate(c.transform.rotation_angle_deg(), -c.information) for c in ([start.best, *start.others] if start else [])
+        report.Candidate(c.transform.rotation_angle_deg(), -c.information)
+        for c in ([start.best, *start.others] if start else [])
         if c.information == c.information
     ]
     return report.ReportData(
@@ -172,7 +202,10 @@ def page_of(result: "Registration", record: dict[str, Any]) -> report.ReportData
         full_spacing_mm=tuple(float(s) for s in result.fixed.grid.spacing_mm),
         chain_in_words=chain_in_words(result.transform, *names),
         summary=summary,
-        stages=[report.StageTrace(s.name, s.metric, s.spacing_mm, "negative mutual information, nats") for s in result.stages],
+        stages=[
+            report.StageTrace(s.name, s.metric, s.spacing_mm, "negative mutual information, nats")
+            for s in result.stages
+        ],
         candidates=candidates,
         settings=result.settings,
         warnings=result.notes,
@@ -202,8 +235,8 @@ def _display(result: "Registration") -> tuple[list[Any], Any]:
 def _suffix(result: "Registration") -> str:
     if result.fixed.grid.ndim == 3:
         return ".nii.gz"
-    name = Path(result.inputs["fixed"]).suffix.lower()
-    if name in (".gz", ".nii"):
+    # Only a picture's own grid can be written as a picture again.
+    if Path(result.inputs["fixed"]).suffix.lower() not in (".png", ".jpg", ".jpeg", ".tif", ".tiff"):
         return ".nii.gz"
     return ".png" if result.moving.dtype in ("uint8", "uint16") else ".tiff"
 

@@ -150,7 +150,9 @@ class SampledInformation:
             jacobian = (jacobian - voxel[:, :, None] * matrix[d, :d]) / homogeneous[:, :, None]
         inside = inside_grid(voxel, self.moving.grid.shape)
         if self.moving_mask is not None:
-            seen, in_mask_grid = sample(self.moving_mask, self.moving.grid.to_world(voxel)[None], mode="nearest")
+            seen, in_mask_grid = sample(
+                self.moving_mask, self.moving.grid.to_world(voxel)[None], mode="nearest"
+            )
             inside = inside & in_mask_grid[0] & (seen[0, 0] > 0.5)
         return voxel, inside, jacobian
 
@@ -164,7 +166,9 @@ class SampledInformation:
             values, slopes = values * self.gain, slopes * self.gain[:, None]
         nowhere = self.bins * FINE
         cell = torch.where(inside, self.fixed_bin * FINE + _fine(values), nowhere)
-        counts = torch.bincount(cell, minlength=nowhere + 1)[:nowhere].reshape(self.bins, FINE).to(torch.float32)
+        counts = (
+            torch.bincount(cell, minlength=nowhere + 1)[:nowhere].reshape(self.bins, FINE).to(torch.float32)
+        )
         information, score, fisher, total = self._tables(counts)
         score = torch.cat((score.reshape(-1), score.new_zeros(1)))
         fisher = torch.cat((fisher.expand(FINE, -1).T.reshape(-1), fisher.new_zeros(1)))
@@ -175,7 +179,10 @@ class SampledInformation:
         gradient = self._directions @ pull
         curvature = self._directions @ spread @ self._directions.T
         return Evaluation(
-            information * total / self.count, gradient.double().cpu(), curvature.double().cpu(), total / self.count
+            information * total / self.count,
+            gradient.double().cpu(),
+            curvature.double().cpu(),
+            total / self.count,
         )
 
     def _tables(self, counts: Tensor) -> tuple[float, Tensor, Tensor, float]:

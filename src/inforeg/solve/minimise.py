@@ -46,7 +46,10 @@ def minimise(
         schedule.step()
         trace.append(value)
         visited = [*visited[-window + 1 :], [p.detach().clone() for p in unknowns.parameters()]]
-        if len(trace) >= 3 * window and sum(trace[-2 * window : -window]) - sum(trace[-window:]) < tolerance * window:
+        if (
+            len(trace) >= 3 * window
+            and sum(trace[-2 * window : -window]) - sum(trace[-window:]) < tolerance * window
+        ):
             status = "converged"
             break
     with torch.no_grad():

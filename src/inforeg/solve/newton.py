@@ -37,17 +37,21 @@ def climb(
     """Levenberg-Marquardt steps `T <- T exp(delta)` until a step moves the rim by less than `tolerance_mm`.
 
     Steps are taken at the identity of the group, so neither the derivative of the matrix exponential nor a choice of
-    chart enters. A step longer than `longest_mm` (at `radius_mm` from the centre) is shortened to it. A step that
-    does not gain is taken back and tried again with more damping, so the information never falls.
+    chart enters. The objective's curvature is an estimate from above; what slopes have shown along the steps taken so
+    far corrects it (BFGS updates), which halves the steps. A step longer than `longest_mm` (at `radius_mm` from the
+    centre) is shortened to it. A step that does not gain is taken back and tried again with more damping, so the
+    information never falls.
     """
     here, damping, status = start, 1e-3, "steps"
     now = objective(here)
     trace = [now.information]
+    seen: list[tuple[Tensor, Tensor]] = []
     for _ in range(steps):
         if now.overlap <= 0:
             return Climb(here, now, "no_overlap", trace)
-        diagonal = now.curvature.diagonal().clamp(min=1e-9 * float(now.curvature.diagonal().max().clamp(min=1e-12)))
-        moved = torch.linalg.solve(now.curvature + torch.diag(damping * diagonal), now.gradient)
+        curvature = _corrected(now.curvature, seen)
+        diagonal = curvature.diagonal().clamp(min=1e-9 * float(curvature.diagonal().max().clamp(min=1e-12)))
+        moved = torch.linalg.solve(curvature + torch.diag(damping * diagonal), now.gradient)
         length_mm = float(moved.norm()) * radius_mm
         if not torch.isfinite(moved).all():
             return Climb(here, now, "diverged", trace)
@@ -57,6 +61,7 @@ def climb(
         then = objective(there)
         gained = then.information - now.information
         if gained > 0:
+            seen = [*seen[-5:], (moved, now.gradient - then.gradient)]
             here, now = there, then
             trace.append(now.information)
             damping = max(damping / 4, 1e-4)
@@ -69,3 +74,15 @@ def climb(
             status = "converged"
             break
     return Climb(here, now, status, trace)  # type: ignore[arg-type]
+
+
+def _corrected(curvature: Tensor, seen: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """The curvature after BFGS updates with pairs of steps and the fall in slope they brought."""
+    for step, fall in seen:
+        bent, along = curvature @ step, float(fall @ step)
+        stiff = float(step @ bent)
+        # A fall far beyond or below what the estimate allows is noise of the samples.
+        if not 0.1 * stiff < along < 3 * stiff:
+            continue
+        curvature = curvature + torch.outer(fall, fall) / along - torch.outer(bent, bent) / stiff
+    return curvature

@@ -40,9 +40,10 @@ def rotations_2d(count: int) -> Float[Tensor, "count 2 2"]:
 
 
 def rotation_angle_deg(a: Tensor, b: Tensor) -> Tensor:
-    """The angle between rotation matrices `a` and `b`, in degrees."""
+    """The angle between rotations `a` and `b`, in degrees; uniform scales are ignored."""
     relative = (a.transpose(-1, -2) @ b).diagonal(dim1=-2, dim2=-1).sum(-1)
     d = a.shape[-1]
+    relative = relative / (torch.linalg.det(a) * torch.linalg.det(b)).abs() ** (1 / d)
     cosine = relative / 2 if d == 2 else (relative - 1) / 2
     return torch.rad2deg(torch.arccos(cosine.clamp(-1, 1)))
 
@@ -103,7 +104,8 @@ def information_of_counts(joint: Float[Tensor, "*c a b"], drawn: int) -> Float[T
     total = joint.sum((-1, -2), keepdim=True).clamp(min=1e-6)
 
     def plogp(p: Tensor) -> Tensor:
-        return torch.special.xlogy(p, p)
+        result: Tensor = torch.special.xlogy(p, p)
+        return result
 
     p = joint / total
     mutual = plogp(p).sum((-1, -2)) - plogp(p.sum(-1)).sum(-1) - plogp(p.sum(-2)).sum(-1)

@@ -26,7 +26,7 @@ class Shading:
 
 def basis(points: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
     """Linear and quadratic terms, without a constant: an overall factor changes no information."""
-    n, d = points.shape
+    _n, d = points.shape
     # Beyond the rim a quadratic runs away; the rim's value holds there.
     x = points * (1.2 / points.norm(dim=1, keepdim=True).clamp(min=1.2))
     squares = [x[:, i] * x[:, j] - (1 / (d + 2) if i == j else 0.0) for i in range(d) for j in range(i + 1)]

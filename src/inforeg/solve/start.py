@@ -1,6 +1,7 @@
 """Where to start: from the header, centres, moments, or a search over all poses."""
 
 from dataclasses import dataclass, field
+from math import log
 
 import torch
 from torch import Tensor
@@ -56,7 +57,9 @@ class Start:
 
     def inverse(self) -> "Start":
         """The same poses for the images swapped."""
-        turned = [Candidate(c.transform.inverse(), c.information, c.origin) for c in (self.best, *self.others)]
+        turned = [
+            Candidate(c.transform.inverse(), c.information, c.origin) for c in (self.best, *self.others)
+        ]
         return Start(turned[0], turned[1:], self.poses_scored, self.wide)
 
     @property
@@ -107,10 +110,15 @@ def moment_rotations(fixed: Foreground, moving: Foreground) -> Tensor:
 class PoseSearch:
     """Scores many poses of a pair coarsely, refines the best, and tells how sure the winner is."""
 
-    def __init__(self, fixed: View, moving: View, generator: torch.Generator) -> None:
+    def __init__(
+        self, fixed: View, moving: View, generator: torch.Generator, with_scale: bool = False
+    ) -> None:
         self.fixed, self.moving = fixed, moving
+        # Sizes are compared only where the transform may scale, and only tried where they clearly differ.
+        ratio = moving.object.radius_mm / fixed.object.radius_mm
+        self.scales = (1.0, ratio) if with_scale and abs(log(ratio)) > 0.06 else (1.0,)
         self.ndim = fixed.coarse.grid.ndim
-        self.rigid = group("rigid", self.ndim)
+        self.group = group("rigid" if len(self.scales) == 1 else "similarity", self.ndim)
         self.centre = fixed.object.centre_mm
         self.radius = fixed.object.radius_mm
         self.sampler = Stratified.around(fixed.object, fixed.coarse, rim=1)
@@ -119,11 +127,13 @@ class PoseSearch:
         self.score = PoseScore(points, values[0, 0], moving.coarse)
         few = slice(None, None, max(1, len(points) // 500))
         self.score_few = PoseScore(points[few], values[0, 0][few], moving.coarse)
-        arguments = (self.rigid, self.centre, self.radius)
+        arguments = (self.group, self.centre, self.radius)
         self.coarse = SampledInformation(
             fixed.coarse, moving.coarse, self.sampler.draw(3000, generator), *arguments, bins=24
         )
-        self.finer = SampledInformation(fixed.finer, moving.finer, self.sampler.draw(12000, generator), *arguments, bins=24)
+        self.finer = SampledInformation(
+            fixed.finer, moving.finer, self.sampler.draw(12000, generator), *arguments, bins=24
+        )
         self.scored = 0
 
     def run(self, wide: bool = False) -> Start:
@@ -142,13 +152,19 @@ class PoseSearch:
         return self.finish([self._refine(matrix, "moments") for matrix in matrices])
 
     def narrow(self) -> list[Candidate]:
-        """All rotations about the objects' centres, moments, and the poses the headers give."""
+        """All rotations about the objects' centres (at their sizes), moments, and the poses the headers give."""
         f, m = self.fixed, self.moving
         rotations = rotations_2d(180) if self.ndim == 2 else rotations_3d(3000)
-        rotations = torch.cat((torch.eye(self.ndim, dtype=torch.float64)[None], moment_rotations(f.object, m.object), rotations))
-        matrices = centre_to_centre(f.object.centre_mm, m.object.centre_mm, rotations)
-        named = torch.stack((from_header(f.coarse.grid).matrix, from_centres(f.coarse.grid, m.coarse.grid).matrix))
-        return self._best(torch.cat((named, matrices)), self.score, keep=8, polish=60, origins=["header", "centre"])
+        identity = torch.eye(self.ndim, dtype=torch.float64)[None]
+        rotations = torch.cat((identity, moment_rotations(f.object, m.object), rotations))
+        turned = torch.cat([scale * rotations for scale in self.scales])
+        matrices = centre_to_centre(f.object.centre_mm, m.object.centre_mm, turned)
+        named = torch.stack(
+            (from_header(f.coarse.grid).matrix, from_centres(f.coarse.grid, m.coarse.grid).matrix)
+        )
+        return self._best(
+            torch.cat((named, matrices)), self.score, keep=8, polish=60, origins=["header", "centre"]
+        )
 
     def wide(self) -> list[Candidate]:
         """All rotations about every place of the smaller object's centre within the larger: for cut fields of view."""
@@ -166,9 +182,12 @@ class PoseSearch:
         cell = ((inside - view.object.centre_mm) / step).round()
         lattice, counts = torch.unique(cell, dim=0, return_counts=True)
         full = step**self.ndim / float(grid.spacing_mm.prod())
-        return lattice[counts > 0.3 * full] * step + view.object.centre_mm
+        places: Tensor = lattice[counts > 0.3 * full] * step + view.object.centre_mm
+        return places
 
-    def _best(self, matrices: Tensor, score: PoseScore, keep: int, polish: int, origins: list[str]) -> list[Candidate]:
+    def _best(
+        self, matrices: Tensor, score: PoseScore, keep: int, polish: int, origins: list[str]
+    ) -> list[Candidate]:
         self.scored += len(matrices)
         scores = score(matrices)
         named = matrices[: len(origins)]
@@ -192,15 +211,17 @@ class PoseSearch:
         """All poses moved to the best of their neighbours, a few times with shrinking steps, all at once."""
         scores = self.score(matrices)
         for angle_rad in (0.18, 0.12, 0.08, 0.05):
-            steps = angle_rad * torch.cat((torch.eye(self.rigid.size), -torch.eye(self.rigid.size))).double()
-            frame = self.rigid.frame(self.centre, self.radius)
-            nudges = frame @ self.rigid.matrix(steps) @ torch.linalg.inv(frame)
+            steps = angle_rad * torch.cat((torch.eye(self.group.size), -torch.eye(self.group.size))).double()
+            frame = self.group.frame(self.centre, self.radius)
+            nudges = frame @ self.group.matrix(steps) @ torch.linalg.inv(frame)
             around = (matrices[:, None] @ nudges).reshape(-1, *matrices.shape[1:])
             self.scored += len(around)
             tried = self.score(around).reshape(len(matrices), -1)
             best, which = tried.max(dim=1)
             better = best > scores
-            candidates = around.reshape(len(matrices), -1, *matrices.shape[1:])[torch.arange(len(matrices)), which]
+            candidates = around.reshape(len(matrices), -1, *matrices.shape[1:])[
+                torch.arange(len(matrices)), which
+            ]
             matrices = torch.where(better[:, None, None], candidates, matrices)
             scores = torch.where(better, best, scores)
         return matrices, scores
@@ -208,13 +229,22 @@ class PoseSearch:
     def _near(self, pose: Tensor, others: Tensor, angle_deg: float, radii: float) -> bool:
         d = self.ndim
         angles = rotation_angle_deg(others[:, :d, :d], pose[:d, :d].expand(len(others), d, d))
-        shifts = (others[:, :d, :d] @ self.centre + others[:, :d, d] - pose[:d, :d] @ self.centre - pose[:d, d]).norm(dim=-1)
+        shifts = (
+            others[:, :d, :d] @ self.centre + others[:, :d, d] - pose[:d, :d] @ self.centre - pose[:d, d]
+        ).norm(dim=-1)
         return bool(((angles < angle_deg) & (shifts < radii * self.radius)).any())
 
     def _refine(self, matrix: Tensor, origin: str) -> Candidate:
         h = self.fixed.coarse.grid.spacing_mm.mean().item()
         result = climb(
-            self.coarse, Linear(matrix), self.rigid, self.centre, self.radius, steps=8, tolerance_mm=0.2 * h, longest_mm=2 * h
+            self.coarse,
+            Linear(matrix),
+            self.group,
+            self.centre,
+            self.radius,
+            steps=8,
+            tolerance_mm=0.2 * h,
+            longest_mm=2 * h,
         )
         return Candidate(result.transform, result.evaluation.information, origin)
 
@@ -229,10 +259,21 @@ class PoseSearch:
         finer = []
         for candidate in distinct[:keep]:
             result = climb(
-                self.finer, candidate.transform, self.rigid, self.centre, self.radius, steps=8, tolerance_mm=0.2 * h, longest_mm=4 * h
+                self.finer,
+                candidate.transform,
+                self.group,
+                self.centre,
+                self.radius,
+                steps=8,
+                tolerance_mm=0.2 * h,
+                longest_mm=4 * h,
             )
             finer.append(Candidate(result.transform, result.evaluation.information, candidate.origin))
         finer.sort(key=lambda c: -c.information)
         best = finer[0]
-        others = [c for c in finer[1:] if not self._near(c.transform.matrix, best.transform.matrix[None], 10.0, 0.15)]
-        return Start(best, others, self.scored, wide)
+        rivals = [
+            c
+            for c in finer[1:]
+            if not self._near(c.transform.matrix, best.transform.matrix[None], 10.0, 0.15)
+        ]
+        return Start(best, rivals, self.scored, wide)

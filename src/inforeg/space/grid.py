@@ -50,7 +50,9 @@ class Grid:
     def from_spacing(cls, shape: Sequence[int], spacing_mm: Sequence[float] | float = 1.0) -> "Grid":
         """A grid along the world's axes, centred on the world's origin."""
         d = len(shape)
-        spacing = [float(spacing_mm)] * d if isinstance(spacing_mm, int | float) else [float(s) for s in spacing_mm]
+        spacing = (
+            [float(spacing_mm)] * d if isinstance(spacing_mm, int | float) else [float(s) for s in spacing_mm]
+        )
         matrix = torch.eye(d + 1, dtype=torch.float64)
         for axis in range(d):
             matrix[axis, axis] = spacing[axis]
@@ -70,12 +72,14 @@ class Grid:
     @cached_property
     def world_to_voxel(self) -> Tensor:
         """The inverse of `voxel_to_world`, `(d+1, d+1)`."""
-        return torch.linalg.inv(self.voxel_to_world)
+        inverse: Tensor = torch.linalg.inv(self.voxel_to_world)
+        return inverse
 
     @cached_property
     def spacing_mm(self) -> Tensor:
         """Distance between neighbouring voxel centres along each axis, `(d,)`."""
-        return self.voxel_to_world[: self.ndim, : self.ndim].norm(dim=0)
+        lengths: Tensor = self.voxel_to_world[: self.ndim, : self.ndim].norm(dim=0)
+        return lengths
 
     @cached_property
     def centre_mm(self) -> Tensor:

@@ -1,7 +1,6 @@
 """What every transform can do, and chains of transforms."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -58,11 +57,3 @@ class Composite(Transform):
 
     def inverse(self) -> "Composite":
         return Composite(tuple(part.inverse() for part in reversed(self.parts)))
-
-
-def compose(transforms: Sequence[Transform]) -> Transform:
-    """The product of transforms, the last applied first; linear neighbours are merged into one matrix."""
-    result = transforms[-1]
-    for transform in reversed(transforms[:-1]):
-        result = transform @ result
-    return result

@@ -8,23 +8,30 @@ from inforeg.errors import UsageError
 from inforeg.transforms.linear import Linear
 
 
-def _prepare(fixed_mm: Tensor, moving_mm: Tensor, weights: Tensor | None, least: int) -> tuple[Tensor, Tensor, Tensor]:
+def _prepare(
+    fixed_mm: Tensor, moving_mm: Tensor, weights: Tensor | None, least: int
+) -> tuple[Tensor, Tensor, Tensor]:
     if fixed_mm.shape != moving_mm.shape or fixed_mm.ndim != 2 or fixed_mm.shape[1] not in (2, 3):
         raise UsageError(
-            f"expected two (n, 2) or (n, 3) arrays of paired points, got {tuple(fixed_mm.shape)} and {tuple(moving_mm.shape)}"
+            "expected two (n, 2) or (n, 3) arrays of paired points,"
+            f" got {tuple(fixed_mm.shape)} and {tuple(moving_mm.shape)}"
         )
     if fixed_mm.shape[0] < least:
         raise UsageError(f"expected at least {least} point pairs, got {fixed_mm.shape[0]}")
-    w = torch.ones(fixed_mm.shape[0]) if weights is None else weights
-    w = w.to(torch.float64)
+    fixed_mm, moving_mm = fixed_mm.to("cpu", torch.float64), moving_mm.to("cpu", torch.float64)
+    w = (
+        torch.ones(fixed_mm.shape[0], dtype=torch.float64)
+        if weights is None
+        else weights.to("cpu", torch.float64)
+    )
     if bool((w < 0).any()) or float(w.sum()) <= 0:
         raise UsageError("expected weights of at least zero, not all of them zero")
-    return fixed_mm.to(torch.float64), moving_mm.to(torch.float64), w / w.sum()
+    return fixed_mm, moving_mm, w / w.sum()
 
 
 def fit_translation(
     fixed_points_mm: Float[Tensor, "n d"],
-    moving_points_mm: Float[Tensor, "n d"],
+    moving_points_mm: Float[Tensor, "m e"],
     weights: Float[Tensor, " n"] | None = None,
 ) -> Linear:
     """The shift that brings fixed points nearest to moving points, in the weighted mean square."""
@@ -34,7 +41,7 @@ def fit_translation(
 
 def fit_rigid(
     fixed_points_mm: Float[Tensor, "n d"],
-    moving_points_mm: Float[Tensor, "n d"],
+    moving_points_mm: Float[Tensor, "m e"],
     weights: Float[Tensor, " n"] | None = None,
 ) -> Linear:
     """Rotation and shift nearest in the weighted mean square (Kabsch); never a reflection.
@@ -46,7 +53,7 @@ def fit_rigid(
 
 def fit_similarity(
     fixed_points_mm: Float[Tensor, "n d"],
-    moving_points_mm: Float[Tensor, "n d"],
+    moving_points_mm: Float[Tensor, "m e"],
     weights: Float[Tensor, " n"] | None = None,
 ) -> Linear:
     """Rotation, one scale and shift nearest in the weighted mean square (Umeyama 1991)."""
@@ -58,6 +65,8 @@ def _procrustes(fixed: Tensor, moving: Tensor, weights: Tensor | None, with_scal
     p, q, w = _prepare(fixed, moving, weights, d)
     p_mean, q_mean = w @ p, w @ q
     p, q = p - p_mean, q - q_mean
+    if d == 3 and float(torch.linalg.svdvals(w.sqrt()[:, None] * p)[1]) <= 1e-9 * float(p.abs().max()):
+        raise UsageError("expected points that do not all lie on one line: they leave a rotation open")
     u, s, vt = torch.linalg.svd(q.T @ (w[:, None] * p))
     sign = torch.ones(d, dtype=torch.float64)
     sign[-1] = torch.sign(torch.linalg.det(u @ vt))
@@ -72,7 +81,7 @@ def _procrustes(fixed: Tensor, moving: Tensor, weights: Tensor | None, with_scal
 
 def fit_affine(
     fixed_points_mm: Float[Tensor, "n d"],
-    moving_points_mm: Float[Tensor, "n d"],
+    moving_points_mm: Float[Tensor, "m e"],
     weights: Float[Tensor, " n"] | None = None,
     ridge: float = 0.0,
 ) -> Linear:
@@ -91,7 +100,9 @@ def fit_affine(
     if ridge > 0 and float(scatter.trace()) <= 0:
         return Linear.translation(q_mean - p_mean)
     if float(torch.linalg.cond(scatter + penalty)) > 1e12:
-        raise UsageError("expected points that span the space; these lie in one plane or line: give more, or a ridge")
+        raise UsageError(
+            "expected points that span the space; these lie in one plane or line: give more, or a ridge"
+        )
     # The residual to the identity is fitted, so that the ridge pulls towards it and not towards zero.
     change = torch.linalg.solve(scatter + penalty, p.T @ (w[:, None] * (q - p))).T
     return Linear.about(torch.eye(d, dtype=torch.float64) + change, p_mean, q_mean - p_mean)

@@ -34,9 +34,12 @@ class LinearGroup:
     def matrix(self, parameters: Float[Tensor, "*b k"]) -> Float[Tensor, "*b e e"]:
         """`exp(C)` in the centred, scaled frame; differentiable, exact at any angle (scaling and squaring)."""
         algebra = torch.einsum("...k,kij->...ij", parameters, self.generators.to(parameters))
-        return torch.linalg.matrix_exp(algebra)
+        result: Tensor = torch.linalg.matrix_exp(algebra)
+        return result
 
-    def exp(self, parameters: Float[Tensor, " k"], centre_mm: Float[Tensor, " d"], radius_mm: float) -> Linear:
+    def exp(
+        self, parameters: Float[Tensor, " k"], centre_mm: Float[Tensor, " d"], radius_mm: float
+    ) -> Linear:
         """The transform of these parameters about `centre_mm`, in the world."""
         to_world = self.frame(centre_mm, radius_mm)
         matrix = self.matrix(parameters.to(torch.float64))
@@ -91,7 +94,9 @@ def _projective(d: int) -> list[Tensor]:
 
 def _drmime_affine(d: int) -> list[Tensor]:
     if d != 2:
-        raise UsageError("DRMIME's own basis is defined in 2-D; in 3-D use rigid, similarity, affine or projective")
+        raise UsageError(
+            "DRMIME's own basis is defined in 2-D; in 3-D use rigid, similarity, affine or projective"
+        )
     return [
         _unit(2, 0, 2),
         _unit(2, 1, 2),
@@ -103,7 +108,7 @@ def _drmime_affine(d: int) -> list[Tensor]:
 
 
 def _drmime_projective(d: int) -> list[Tensor]:
-    return _drmime_affine(d) + [_unit(2, 2, 0), _unit(2, 2, 1)]
+    return [*_drmime_affine(d), _unit(2, 2, 0), _unit(2, 2, 1)]
 
 
 # A group is one line here.

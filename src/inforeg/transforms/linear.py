@@ -1,5 +1,6 @@
 """Transforms that are one matrix: translation to projective."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -44,7 +45,9 @@ class Linear(Transform):
         return cls(matrix)
 
     @classmethod
-    def about(cls, linear: Float[Tensor, "d d"], centre_mm: Float[Tensor, " d"], shift_mm: Float[Tensor, " d"]) -> "Linear":
+    def about(
+        cls, linear: Float[Tensor, "d d"], centre_mm: Float[Tensor, " d"], shift_mm: Float[Tensor, " d"]
+    ) -> "Linear":
         """`x -> linear (x - centre) + centre + shift`, as ITK writes its matrices."""
         d = centre_mm.shape[0]
         matrix = torch.eye(d + 1, dtype=torch.float64)
@@ -78,7 +81,9 @@ class Linear(Transform):
 
     def inverse(self) -> "Linear":
         # Translations and linear parts differ in unit: the smallest singular value is judged after scaling each.
-        values = torch.linalg.svdvals(self.matrix.detach() / self.matrix.detach().norm(dim=0).clamp(min=1e-300))
+        values = torch.linalg.svdvals(
+            self.matrix.detach() / self.matrix.detach().norm(dim=0).clamp(min=1e-300)
+        )
         if float(values[-1]) < 1e-9 * float(values[0]):
             raise NotInvertible(f"the matrix is singular and has no inverse: {self.matrix.tolist()}")
         return Linear(torch.linalg.inv(self.matrix))
@@ -105,4 +110,19 @@ class Linear(Transform):
         u[:, -1] *= torch.sign(torch.linalg.det(u @ vt))
         r = u @ vt
         cosine = float(r.trace()) / 2 if d == 2 else (float(r.trace()) - 1) / 2
-        return float(torch.rad2deg(torch.arccos(torch.tensor(min(1.0, max(-1.0, cosine)), dtype=torch.float64))))
+        return float(
+            torch.rad2deg(torch.arccos(torch.tensor(min(1.0, max(-1.0, cosine)), dtype=torch.float64)))
+        )
+
+
+def compose(transforms: Sequence[Transform]) -> Transform:
+    """The product of transforms, the last applied first; linear neighbours become one matrix.
+
+    Raises `UsageError` for none, or for transforms of different dimensions.
+    """
+    merged: list[Transform] = []
+    for part in Composite(tuple(transforms)).parts:
+        if merged and isinstance(part, Linear) and isinstance(merged[-1], Linear):
+            part = merged.pop() @ part
+        merged.append(part)
+    return merged[0] if len(merged) == 1 else Composite(tuple(merged))

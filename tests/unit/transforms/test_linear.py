@@ -6,7 +6,7 @@ from strategies import points, rotation
 
 from inforeg.errors import NotInvertible, UsageError
 from inforeg.transforms import Composite, Linear, group
-from inforeg.transforms.base import compose
+from inforeg.transforms.linear import compose
 
 EYE = torch.eye(4, dtype=torch.float64)
 

@@ -1,0 +1,37 @@
+"""The verdict on a result, from its figures."""
+
+from typing import Literal
+
+from inforeg.methods.result import Quality
+from inforeg.solve.newton import Status
+
+
+def judge(
+    information: float,
+    before: float,
+    overlap: float,
+    margin: float | None,
+    precision_mm: float,
+    status: Status,
+    spacing_mm: float,
+) -> Quality:
+    """The verdict on a result from its figures; every rule that fires is one sentence."""
+    reasons: list[str] = []
+    failed = False
+    if status in ("diverged", "no_overlap"):
+        reasons.append(f"the optimisation ended with {status.replace('_', ' ')}")
+        failed = True
+    if information < 0.02:
+        reasons.append(f"the images share almost no information ({information:.3f} nats per sample)")
+        failed = True
+    if overlap < 0.2:
+        reasons.append(f"only {100 * overlap:.0f} % of the fixed object lies inside the moving image")
+    if margin is not None and margin < 0.08:
+        reasons.append(
+            f"a clearly different pose explains the images almost as well (it reaches {100 * (1 - margin):.0f} % of the"
+            " winner's information)"
+        )
+    if precision_mm > 0.5 * spacing_mm:
+        reasons.append(f"other samples of the same images move the result by {precision_mm:.2g} mm")
+    verdict: Literal["good", "check", "failed"] = "failed" if failed else "check" if reasons else "good"
+    return Quality(verdict, reasons, overlap, information, before, margin, precision_mm)
