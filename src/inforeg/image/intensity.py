@@ -52,7 +52,7 @@ def to_scalar(image: Image) -> Image:
     return Image(scalar, image.grid, image.name, image.dtype)
 
 
-def quantiles(values: Float[Tensor, " n"], levels: tuple[float, ...]) -> list[float]:
+def quantiles(values: Float[Tensor, "..."], levels: tuple[float, ...]) -> list[float]:
     """Quantiles from at most a hundred thousand evenly drawn values: enough for scaling, and quick."""
     step = max(1, values.numel() // 100_000)
     ordered = values.reshape(-1)[::step].sort().values

@@ -1,6 +1,5 @@
 """`register`: two images in, a transform and how far to trust it out."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -135,24 +134,10 @@ def _method(
     if method not in (None, "linear"):
         raise UsageError(f"unknown method {method!r}; expected linear")
     if settings is not None:
-        return LinearMethod.from_dict(dict(_settings(settings)))
+        # A result.json carries the settings of its run, and can be given as it is.
+        return LinearMethod.from_dict(dict(settings)) if isinstance(settings, Mapping) else LinearMethod.load(settings)
     named = init if isinstance(init, str) and init in NAMED_STARTS else "auto"
     return linear_method(transform, metric=metric, init=named, seed=seed)
-
-
-def _settings(source: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
-    if isinstance(source, Mapping):
-        values: Mapping[str, Any] = source
-    else:
-        path = Path(source)
-        if path.suffix.lower() != ".json":
-            return LinearMethod.load(path).to_dict()
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"expected settings in JSON in {path}: {error}") from None
-    # A result.json carries the settings of its run, and can be given as it is.
-    return values["settings"] if isinstance(values.get("settings"), Mapping) else values
 
 
 def _start(init: str | Path | Transform, ndim: int) -> Linear | None:

@@ -3,6 +3,7 @@
 import json
 import platform
 import shlex
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +31,9 @@ def save(result: "Registration", folder: Path, *, overwrite: bool, interpolation
         if interpolation == "linear"
         else resample(result.moving, result.fixed.grid, result.transform, mode=mode)
     )
-    with io.atomic_folder(folder, overwrite, OWNED) as target:
-        io.write_image(_on_cpu(warped), target / f"warped{_suffix(result)}")
+    # Compressing the warped image takes as long as making the page, and waits for nothing.
+    with io.atomic_folder(folder, overwrite, OWNED) as target, ThreadPoolExecutor(1) as pool:
+        written = pool.submit(io.write_image, _on_cpu(warped), target / f"warped{_suffix(result)}")
         _write_transform(result.transform, target / "transform")
         _write_transform(result.inverse, target / "inverse")
         (target / "stages").mkdir()
@@ -40,6 +42,7 @@ def save(result: "Registration", folder: Path, *, overwrite: bool, interpolation
         record = record_of(result, interpolation)
         (target / "result.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         report.write(page_of(result, record), target / "report.html")
+        written.result()
     return folder
 
 

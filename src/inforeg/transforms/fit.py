@@ -66,7 +66,9 @@ def _procrustes(fixed: Tensor, moving: Tensor, weights: Tensor | None, with_scal
     p_mean, q_mean = w @ p, w @ q
     p, q = p - p_mean, q - q_mean
     if d == 3 and float(torch.linalg.svdvals(w.sqrt()[:, None] * p)[1]) <= 1e-9 * float(p.abs().max()):
-        raise UsageError("expected points that do not all lie on one line: they leave a rotation open")
+        raise UsageError(
+            "expected points that do not all coincide or lie on one line, which leaves a rotation open"
+        )
     u, s, vt = torch.linalg.svd(q.T @ (w[:, None] * p))
     sign = torch.ones(d, dtype=torch.float64)
     sign[-1] = torch.sign(torch.linalg.det(u @ vt))

@@ -131,7 +131,6 @@ def test_too_little_to_fit_is_refused(
         FITS[name](fixed, moving, weights)
 
 
-@pytest.mark.xfail(reason="not refused yet")
 @pytest.mark.parametrize("fit", [fit_rigid, fit_similarity])
 def test_points_on_a_line_do_not_fix_a_rotation(fit: object) -> None:
     """A turn about the line is free, so no answer would be right."""
