@@ -96,7 +96,7 @@ def landmarks(ndim: int, radius_mm: float = RADIUS_MM) -> Tensor:
 def error_mm(found: Linear, truth: Linear, radius_mm: float = RADIUS_MM) -> float:
     """The mean distance, over landmarks in the head, between where two transforms take them."""
     points = landmarks(truth.ndim, radius_mm)
-    return float((found(points) - truth(points)).norm(dim=1).mean())
+    return float((found(points) - truth(points)).detach().norm(dim=1).mean())
 
 
 def _signal(u: Tensor, signal: tuple[float, float, float]) -> Tensor:

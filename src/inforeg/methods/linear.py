@@ -4,57 +4,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from time import perf_counter
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
-from torch import Tensor
 
 from inforeg.errors import UsageError
 from inforeg.image import Image
-from inforeg.methods.judge import judge
 from inforeg.methods.pair import Pair, prepare_pair
-from inforeg.methods.result import Quality, Result, Stage
-from inforeg.metrics import METRICS, MINE
-from inforeg.models import LinearUnknowns
-from inforeg.settings import Settings
-from inforeg.solve.information import SampledInformation
-from inforeg.solve.minimise import minimise
-from inforeg.solve.newton import Climb, Status, climb
-from inforeg.solve.objective import SampledObjective
-from inforeg.solve.sampler import Stratified
-from inforeg.solve.shading import Shading, estimate_shading, shade
-from inforeg.solve.start import PoseSearch, Start, from_centres, from_header, from_mass
-from inforeg.transforms import Linear, group
+from inforeg.methods.result import Result
+from inforeg.methods.stages import Group, LinearRun, LinearSettings, LinearStage
+from inforeg.solve.shading import Shading
+from inforeg.solve.start import Candidate, PoseSearch, Start, from_centres, from_header, from_mass
+from inforeg.transforms import Linear
 
-Group = Literal["translation", "rigid", "similarity", "affine", "projective"]
-Metric = Literal["mi", "nmi", "mine", "mse", "ncc"]
-Init = Literal["auto", "header", "centre", "mass", "moments", "search"]
 Progress = Callable[[str, float], None]
 
 
-class LinearMethod(Settings):
+class LinearMethod(LinearSettings):
     """Registers by a linear transform: `LinearMethod(stages=("rigid", "affine"))(fixed, moving) -> Result`.
 
     All lengths are derived from the object in the images, none is given in voxels or millimetres, so the same values
     serve a mouse and a head. Colour images are compared by their first principal component.
     """
-
-    stages: tuple[Group, ...] = ("rigid",)
-    """Groups of transforms, each started from the one before."""
-    choose: bool = False
-    """Keep a later stage only where it explains clearly more of samples it was not fitted to."""
-    init: Init = "auto"
-    """Where to start: auto searches all poses and compares them with the header's and the centres'."""
-    metric: Metric = "mi"
-    """What is compared: mi by Newton steps, or another metric on samples by stochastic gradients, which is slower."""
-    bins: int = 32
-    """Intensity bins of the joint table."""
-    shading: bool = True
-    """Take smooth shading of both images out of the comparison; the images themselves stay as they are."""
-    samples: int = 60_000
-    """Positions looked at on the finest level."""
-    seed: int = 0
-    """Seed of all sampling."""
 
     def __call__(
         self,
@@ -76,28 +47,19 @@ class LinearMethod(Settings):
         generator = torch.Generator().manual_seed(self.seed)
         report("search", 0.1)
         found = self._start(pair, start, generator)
-        run = _Run(self, pair, generator)
-        transform, notes = found.best.transform, list(pair.notes)
-        stages: list[LinearStage] = []
-        for number, name in enumerate(self.stages):
-            report(name, 0.4 + 0.3 * number / len(self.stages))
-            stage = run.stage(name, transform)
-            if self.choose and number > 0:
-                gain = run.gain(transform, stage.transform)
-                kept = gain > 0.02
-                notes.append(
-                    f"{name} explains {100 * gain:.1f} % more of samples it was not fitted to than {stages[-1].name}"
-                    f" and was {'kept' if kept else 'dropped'} (needed: 2 %)"
-                )
-                if not kept:
-                    continue
-            transform = stage.transform
-            stages.append(stage)
+        run = LinearRun(self, pair, generator)
+        report("stages", 0.4)
+        # Poses that come close are taken through the same stages: a coarse rigid look may not tell them apart.
+        tried = [self._through(run, candidate) for candidate in found.contenders()]
+        tried.sort(key=lambda attempt: -attempt.explained)
+        best = tried[0]
+        stages, notes, run.shading = best.stages, [*pair.notes, *best.notes], best.shading
+        margin = self._margin(run, found, tried)
         report("finest level", 0.75)
         stages[-1] = run.finish(stages[-1])
         transform = stages[-1].transform
         report("check", 0.95)
-        quality = run.quality(transform, found, stages[-1].status)
+        quality = run.quality(transform, margin, stages[-1].status)
         return Result(
             transform,
             stages[-1].status,
@@ -110,6 +72,42 @@ class LinearMethod(Settings):
             notes,
             perf_counter() - began,
         )
+
+    def _margin(self, run: LinearRun, found: Start, tried: "list[_Attempt]") -> float | None:
+        """The winner's lead over the best attempt that ended elsewhere, or else over the poses not tried."""
+        if not found.poses_scored:
+            return None
+        best = tried[0]
+        leads = [
+            1 - max(0.0, other.explained) / max(best.explained, 1e-9)
+            for other in tried[1:]
+            if run.apart_mm(best.stages[-1].transform, other.stages[-1].transform)
+            > 0.1 * run.object.radius_mm
+        ]
+        untried = found.others[len(tried) - 1 :]
+        leads += [1 - max(0.0, c.information) / max(found.best.information, 1e-9) for c in untried]
+        return min(leads, default=1.0)
+
+    def _through(self, run: LinearRun, candidate: Candidate) -> "_Attempt":
+        """All stages from one start, but for the finest level."""
+        run.shading = None
+        transform = candidate.transform
+        stages: list[LinearStage] = []
+        notes: list[str] = []
+        for number, name in enumerate(self.stages):
+            stage = run.stage(name, transform)
+            if self.choose and number > 0:
+                gain = run.explained(stage.transform) / max(run.explained(transform), 1e-9) - 1
+                kept = gain > 0.02
+                notes.append(
+                    f"{name} explains {100 * gain:.1f} % more of samples it was not fitted to than {stages[-1].name}"
+                    f" and was {'kept' if kept else 'dropped'} (needed: 2 %)"
+                )
+                if not kept:
+                    continue
+            transform = stage.transform
+            stages.append(stage)
+        return _Attempt(run.explained(transform), stages, notes, run.shading)
 
     def _start(self, pair: Pair, given: Linear | None, generator: torch.Generator) -> Start:
         if given is not None:
@@ -131,150 +129,13 @@ class LinearMethod(Settings):
 
 
 @dataclass(frozen=True, eq=False)
-class LinearStage(Stage):
-    """A stage whose transform is linear."""
+class _Attempt:
+    """Where one starting pose led, and the information it explains there."""
 
-    transform: Linear
-
-
-class _Run:
-    """The stages of one pair: what they share."""
-
-    def __init__(self, method: LinearMethod, pair: Pair, generator: torch.Generator) -> None:
-        self.method, self.pair, self.generator = method, pair, generator
-        self.object = pair.fixed_view.object
-        self.sampler = Stratified.around(self.object, pair.fixed_view.coarse, rim=1)
-        if pair.fixed_mask is not None:
-            self.sampler = Stratified.around(self.object, pair.fixed_view.coarse, rim=0)
-        self.shading: Shading | None = None
-        metric = METRICS[method.metric]()
-        if isinstance(metric, MINE):
-            metric.reset(generator)
-        self.metric = metric.to(pair.moving[0].data.device)
-
-    def objective(self, level: int, name: str, count: int, near: Linear) -> SampledInformation:
-        """Samples of one level, drawn where the moving image is, as far as the transform so far can tell."""
-        plain = self._plain_objective(level, name, count, near)
-        return plain if self.shading is None else shade(plain, self.shading)
-
-    def _plain_objective(self, level: int, name: str, count: int, near: Linear) -> SampledInformation:
-        pair = self.pair
-        margin = 2 * float(pair.fixed_view.coarse.grid.spacing_mm.max())
-        sampler = self.sampler.seen_by(near, pair.moving[0].grid, margin)
-        return SampledInformation(
-            pair.fixed[level],
-            pair.moving[level],
-            sampler.draw(count, self.generator),
-            group(name, pair.fixed[0].grid.ndim),
-            self.object.centre_mm,
-            self.object.radius_mm,
-            bins=self.method.bins,
-            fixed_window=pair.fixed_view.window,
-            moving_window=pair.moving_view.window,
-            moving_mask=pair.moving_mask,
-        )
-
-    def climb(self, objective: SampledInformation, start: Linear, spacing: float, steps: int) -> Climb:
-        return climb(
-            objective,
-            start,
-            objective.group,
-            self.object.centre_mm,
-            self.object.radius_mm,
-            steps=steps,
-            tolerance_mm=0.004 * spacing,
-            longest_mm=4 * spacing,
-        )
-
-    def stage(self, name: str, start: Linear) -> LinearStage:
-        """One group of transforms, from coarse to the second finest level."""
-        stage = LinearStage(name, start, "steps", [], [])
-        for level in reversed(range(1, self.pair.coarse)):
-            stage = self._level(stage, level)
-        return stage
-
-    def finish(self, stage: LinearStage) -> LinearStage:
-        """The finest level: visited once, by the last stage."""
-        return self._level(stage, 0)
-
-    def _level(self, stage: LinearStage, level: int) -> LinearStage:
-        if self.method.metric == "mi":
-            transform, status, trace = self._climb_level(stage, level)
-        else:
-            transform, status, trace = self._descend_level(stage, level)
-        where = [self.pair.spacings_mm[level]] * len(trace)
-        return LinearStage(stage.name, transform, status, stage.spacing_mm + where, stage.metric + trace)
-
-    def _climb_level(self, stage: LinearStage, level: int) -> tuple[Linear, Status, list[float]]:
-        spacing = self.pair.spacings_mm[level]
-        # Every finer level holds more detail to look at, up to where more samples no longer change the answer.
-        count = max(8_000, self.method.samples >> level)
-        objective = self.objective(level, stage.name, count, stage.transform)
-        result = self.climb(objective, stage.transform, spacing, steps=15)
-        trace = result.trace
-        if self.method.shading and (level == 1 or (level == 0 and self.shading is None)):
-            self.shading = estimate_shading(objective, result.transform)
-            result = self.climb(shade(objective, self.shading), result.transform, spacing, steps=15)
-            trace = trace + result.trace
-        return result.transform, result.status, [-v for v in trace]
-
-    def _descend_level(self, stage: LinearStage, level: int) -> tuple[Linear, Status, list[float]]:
-        pair, spacing = self.pair, self.pair.spacings_mm[level]
-        margin = 2 * pair.spacings_mm[pair.coarse]
-        objective = SampledObjective(
-            self.metric,
-            pair.fixed[level],
-            pair.moving[level],
-            self.sampler.seen_by(stage.transform, pair.moving[0].grid, margin),
-            8_192,
-            self.generator,
-            fixed_window=pair.fixed_view.window,
-            moving_window=pair.moving_view.window,
-            moving_mask=pair.moving_mask,
-        )
-        unknowns = LinearUnknowns(
-            group(stage.name, stage.transform.ndim),
-            stage.transform,
-            self.object.centre_mm,
-            self.object.radius_mm,
-        )
-        trace, status = minimise(
-            unknowns, objective, steps=300, lr=0.2 * spacing / self.object.radius_mm, weights=self.metric
-        )
-        return Linear(unknowns().matrix.detach()), status, trace
-
-    def gain(self, before: Linear, after: Linear) -> float:
-        """Relative gain in information on samples neither was fitted to."""
-        level = min(1, self.pair.coarse)
-        held_out = self.objective(level, "rigid", self.method.samples // 2, after)
-        low, high = held_out(before).information, held_out(after).information
-        return (high - low) / max(low, 1e-9)
-
-    def quality(self, transform: Linear, start: Start, status: Status) -> Quality:
-        pair, level = self.pair, 0
-        name = self.method.stages[-1]
-        whole = self.sampler.seen_by(Linear.identity(transform.ndim), None, 0.0)
-        seen = self.sampler.seen_by(transform, pair.moving[0].grid, 0.0)
-        overlap = len(seen.cells) / max(1, len(whole.cells))
-        objective = self.objective(level, name, self.method.samples, transform)
-        halves = [
-            self.climb(part, transform, pair.spacings_mm[level], steps=2).transform
-            for part in objective.split()
-        ]
-        points = self.object.centre_mm + self.object.radius_mm * _ball(transform.ndim)
-        spread = (halves[0](points) - halves[1](points)).square().sum(-1).mean().sqrt()
-        precision = 0.5 * float(spread)
-        end = objective(transform).information
-        before = objective(Linear.identity(transform.ndim)).information
-        margin = start.margin if start.others or start.poses_scored else None
-        return judge(end, before, overlap, margin, precision, status, pair.spacings_mm[0])
-
-
-def _ball(d: int) -> Tensor:
-    """Points spread through the unit ball, the same every time."""
-    axis = torch.linspace(-1, 1, 7, dtype=torch.float64)
-    points = torch.cartesian_prod(*[axis] * d)
-    return points[points.norm(dim=1) <= 1]
+    explained: float
+    stages: list[LinearStage]
+    notes: list[str]
+    shading: Shading | None
 
 
 def linear_method(transform: str = "auto", **settings: Any) -> LinearMethod:

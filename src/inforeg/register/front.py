@@ -135,7 +135,11 @@ def _method(
         raise UsageError(f"unknown method {method!r}; expected linear")
     if settings is not None:
         # A result.json carries the settings of its run, and can be given as it is.
-        return LinearMethod.from_dict(dict(settings)) if isinstance(settings, Mapping) else LinearMethod.load(settings)
+        return (
+            LinearMethod.from_dict(dict(settings))
+            if isinstance(settings, Mapping)
+            else LinearMethod.load(settings)
+        )
     named = init if isinstance(init, str) and init in NAMED_STARTS else "auto"
     return linear_method(transform, metric=metric, init=named, seed=seed)
 

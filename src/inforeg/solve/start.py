@@ -62,6 +62,11 @@ class Start:
         ]
         return Start(turned[0], turned[1:], self.poses_scored, self.wide)
 
+    def contenders(self, within: float = 0.15, most: int = 3) -> list[Candidate]:
+        """The best pose, and the others whose information comes within a share of its own."""
+        close = [c for c in self.others if c.information > (1 - within) * self.best.information]
+        return [self.best, *close[: most - 1]]
+
     @property
     def margin(self) -> float:
         if not self.others or self.best.information <= 0:

@@ -38,9 +38,8 @@ def test_the_object_is_found_on_dark_and_on_bright_ground(ndim: int, levels: tup
     mask, grid = ball(ndim, 25.0, [6.0, -4.0, 9.0][:ndim], [2.0] * ndim)
     ground, inside = levels
     generator = torch.Generator().manual_seed(0)
-    data = torch.where(mask, inside, ground) + 0.05 * abs(inside - ground) * torch.randn(
-        mask.shape, generator=generator
-    )
+    noise = 0.02 * abs(inside - ground) * torch.randn(mask.shape, generator=generator)
+    data = torch.where(mask, inside, ground) + noise
     found = find_foreground(Image(data[None, None], grid))
     assert found.background == pytest.approx(ground, abs=0.05 * abs(inside - ground))
     assert float((found.mask == mask).double().mean()) > 0.995

@@ -1,0 +1,200 @@
+"""The stages of the linear method for one pair: levels, metrics, and the figures a result is judged by."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from inforeg.methods.judge import judge
+from inforeg.methods.pair import Pair
+from inforeg.methods.result import Quality, Stage
+from inforeg.metrics import METRICS, MINE
+from inforeg.models import LinearUnknowns
+from inforeg.settings import Settings
+from inforeg.solve.information import SampledInformation
+from inforeg.solve.minimise import minimise
+from inforeg.solve.newton import Climb, Status, climb
+from inforeg.solve.objective import SampledObjective
+from inforeg.solve.sampler import Stratified
+from inforeg.solve.shading import Shading, estimate_shading, shade
+from inforeg.transforms import Linear, group
+
+Group = Literal["translation", "rigid", "similarity", "affine", "projective"]
+Metric = Literal["mi", "nmi", "mine", "mse", "ncc"]
+Init = Literal["auto", "header", "centre", "mass", "moments", "search"]
+
+
+class LinearSettings(Settings):
+    """What the linear method can be told; all of it has a default that serves."""
+
+    stages: tuple[Group, ...] = ("rigid",)
+    """Groups of transforms, each started from the one before."""
+    choose: bool = False
+    """Keep a later stage only where it explains clearly more of samples it was not fitted to."""
+    init: Init = "auto"
+    """Where to start: auto searches all poses and compares them with the header's and the centres'."""
+    metric: Metric = "mi"
+    """What is compared: mi by Newton steps, or another metric on samples by stochastic gradients, which is slower."""
+    bins: int = 32
+    """Intensity bins of the joint table."""
+    shading: bool = True
+    """Take smooth shading of both images out of the comparison; the images themselves stay as they are."""
+    samples: int = 100_000
+    """Positions looked at on the finest level."""
+    seed: int = 0
+    """Seed of all sampling."""
+
+
+@dataclass(frozen=True, eq=False)
+class LinearStage(Stage):
+    """A stage whose transform is linear."""
+
+    transform: Linear
+
+
+class LinearRun:
+    """The stages of one pair: what they share."""
+
+    def __init__(self, settings: LinearSettings, pair: Pair, generator: torch.Generator) -> None:
+        self.settings, self.pair, self.generator = settings, pair, generator
+        self.object = pair.fixed_view.object
+        self.sampler = Stratified.around(self.object, pair.fixed_view.coarse, rim=1)
+        if pair.fixed_mask is not None:
+            self.sampler = Stratified.around(self.object, pair.fixed_view.coarse, rim=0)
+        self.shading: Shading | None = None
+        self._held_out: SampledInformation | None = None
+        metric = METRICS[settings.metric]()
+        if isinstance(metric, MINE):
+            metric.reset(generator)
+        self.metric = metric.to(pair.moving[0].data.device)
+
+    def objective(self, level: int, name: str, count: int, near: Linear) -> SampledInformation:
+        """Samples of one level, drawn where the moving image is, as far as the transform so far can tell."""
+        plain = self._plain_objective(level, name, count, near)
+        return plain if self.shading is None else shade(plain, self.shading)
+
+    def _plain_objective(self, level: int, name: str, count: int, near: Linear) -> SampledInformation:
+        margin = 2 * float(self.pair.fixed_view.coarse.grid.spacing_mm.max())
+        return self._objective_at(
+            level, name, count, self.sampler.seen_by(near, self.pair.moving[0].grid, margin)
+        )
+
+    def _objective_at(self, level: int, name: str, count: int, sampler: Stratified) -> SampledInformation:
+        pair = self.pair
+        return SampledInformation(
+            pair.fixed[level],
+            pair.moving[level],
+            sampler.draw(count, self.generator),
+            group(name, pair.fixed[0].grid.ndim),
+            self.object.centre_mm,
+            self.object.radius_mm,
+            bins=self.settings.bins,
+            fixed_window=pair.fixed_view.window,
+            moving_window=pair.moving_view.window,
+            moving_mask=pair.moving_mask,
+        )
+
+    def climb(self, objective: SampledInformation, start: Linear, spacing: float, steps: int) -> Climb:
+        return climb(
+            objective,
+            start,
+            objective.group,
+            self.object.centre_mm,
+            self.object.radius_mm,
+            steps=steps,
+            tolerance_mm=0.004 * spacing,
+            longest_mm=4 * spacing,
+        )
+
+    def stage(self, name: str, start: Linear) -> LinearStage:
+        """One group of transforms, from coarse to the second finest level."""
+        stage = LinearStage(name, start, "steps", [], [])
+        for level in reversed(range(1, self.pair.coarse)):
+            stage = self._level(stage, level)
+        return stage
+
+    def finish(self, stage: LinearStage) -> LinearStage:
+        """The finest level: visited once, by the last stage."""
+        return self._level(stage, 0)
+
+    def _level(self, stage: LinearStage, level: int) -> LinearStage:
+        if self.settings.metric == "mi":
+            transform, status, trace = self._climb_level(stage, level)
+        else:
+            transform, status, trace = self._descend_level(stage, level)
+        where = [self.pair.spacings_mm[level]] * len(trace)
+        return LinearStage(stage.name, transform, status, stage.spacing_mm + where, stage.metric + trace)
+
+    def _climb_level(self, stage: LinearStage, level: int) -> tuple[Linear, Status, list[float]]:
+        spacing = self.pair.spacings_mm[level]
+        # Every finer level holds more detail to look at, up to where more samples no longer change the answer.
+        count = max(8_000, self.settings.samples >> level)
+        objective = self.objective(level, stage.name, count, stage.transform)
+        result = self.climb(objective, stage.transform, spacing, steps=15)
+        trace = result.trace
+        if self.settings.shading and (level == 1 or (level == 0 and self.shading is None)):
+            self.shading = estimate_shading(objective, result.transform)
+            result = self.climb(shade(objective, self.shading), result.transform, spacing, steps=15)
+            trace = trace + result.trace
+        return result.transform, result.status, [-v for v in trace]
+
+    def _descend_level(self, stage: LinearStage, level: int) -> tuple[Linear, Status, list[float]]:
+        pair, spacing = self.pair, self.pair.spacings_mm[level]
+        margin = 2 * pair.spacings_mm[pair.coarse]
+        objective = SampledObjective(
+            self.metric,
+            pair.fixed[level],
+            pair.moving[level],
+            self.sampler.seen_by(stage.transform, pair.moving[0].grid, margin),
+            8_192,
+            self.generator,
+            fixed_window=pair.fixed_view.window,
+            moving_window=pair.moving_view.window,
+            moving_mask=pair.moving_mask,
+        )
+        unknowns = LinearUnknowns(
+            group(stage.name, stage.transform.ndim),
+            stage.transform,
+            self.object.centre_mm,
+            self.object.radius_mm,
+        )
+        trace, status = minimise(
+            unknowns, objective, steps=300, lr=0.2 * spacing / self.object.radius_mm, weights=self.metric
+        )
+        return Linear(unknowns().matrix.detach()), status, trace
+
+    def explained(self, transform: Linear) -> float:
+        """Information on samples of the whole object that no stage was fitted to, the same ones at every call."""
+        if self._held_out is None:
+            level = min(1, self.pair.coarse)
+            self._held_out = self._objective_at(level, "rigid", self.settings.samples // 2, self.sampler)
+        return self._held_out(transform).information
+
+    def apart_mm(self, one: Linear, other: Linear) -> float:
+        """Root mean square distance between where two transforms take the points of the object's ball."""
+        points = self.object.centre_mm + self.object.radius_mm * _ball(one.ndim)
+        return float((one(points) - other(points)).square().sum(-1).mean().sqrt())
+
+    def quality(self, transform: Linear, margin: float | None, status: Status) -> Quality:
+        pair, level = self.pair, 0
+        name = self.settings.stages[-1]
+        whole = self.sampler.seen_by(Linear.identity(transform.ndim), None, 0.0)
+        seen = self.sampler.seen_by(transform, pair.moving[0].grid, 0.0)
+        overlap = len(seen.cells) / max(1, len(whole.cells))
+        objective = self.objective(level, name, self.settings.samples, transform)
+        halves = [
+            self.climb(part, transform, pair.spacings_mm[level], steps=2).transform
+            for part in objective.split()
+        ]
+        precision = 0.5 * self.apart_mm(halves[0], halves[1])
+        end = objective(transform).information
+        before = objective(Linear.identity(transform.ndim)).information
+        return judge(end, before, overlap, margin, precision, status, pair.spacings_mm[0])
+
+
+def _ball(d: int) -> Tensor:
+    """Points spread through the unit ball, the same every time."""
+    axis = torch.linspace(-1, 1, 7, dtype=torch.float64)
+    points = torch.cartesian_prod(*[axis] * d)
+    return points[points.norm(dim=1) <= 1]

@@ -1,0 +1,61 @@
+import pytest
+
+from inforeg.methods import Quality
+from inforeg.methods.judge import judge
+
+GOOD = {
+    "information": 0.8,
+    "before": 0.1,
+    "overlap": 0.9,
+    "margin": 0.5,
+    "precision_mm": 0.05,
+    "status": "converged",
+    "spacing_mm": 1.0,
+}
+
+
+def verdict(**changes: object) -> Quality:
+    return judge(**{**GOOD, **changes})  # type: ignore[arg-type]
+
+
+def test_nothing_to_object_to() -> None:
+    found = verdict()
+    assert (found.verdict, found.reasons) == ("good", [])
+    assert (found.information, found.information_before, found.overlap) == (0.8, 0.1, 0.9)
+    assert (found.margin, found.precision_mm) == (0.5, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected", "said"),
+    [
+        ({"status": "diverged"}, "failed", "diverged"),
+        ({"status": "no_overlap"}, "failed", "no overlap"),
+        ({"information": 0.004}, "failed", "0.004 nats"),
+        ({"overlap": 0.11}, "check", "11 %"),
+        ({"margin": 0.03}, "check", "97 %"),
+        ({"precision_mm": 0.7}, "check", "0.7 mm"),
+        ({"precision_mm": 0.07, "spacing_mm": 0.1}, "check", "0.07 mm"),
+    ],
+)
+def test_every_rule_is_one_sentence_with_its_number(
+    changes: dict[str, object], expected: str, said: str
+) -> None:
+    found = verdict(**changes)
+    assert found.verdict == expected
+    assert len(found.reasons) == 1
+    assert said in found.reasons[0]
+
+
+def test_what_was_not_searched_for_has_no_margin_to_object_to() -> None:
+    assert verdict(margin=None).verdict == "good"
+
+
+def test_the_worst_rule_gives_the_verdict_and_all_give_reasons() -> None:
+    found = verdict(margin=0.01, overlap=0.05, information=0.001)
+    assert found.verdict == "failed"
+    assert len(found.reasons) == 3
+
+
+def test_a_climb_that_ran_out_of_steps_is_to_be_looked_at() -> None:
+    """It was still on its way: where it stood when it was stopped is no answer."""
+    assert verdict(status="steps").verdict == "check"
