@@ -4,6 +4,7 @@ import json
 import platform
 import shlex
 from concurrent.futures import ThreadPoolExecutor
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -221,7 +222,8 @@ def _display(result: "Registration") -> tuple[list[Any], Any]:
     """Fixed, before and warped on one grid no finer than a page can show."""
     fixed = _on_cpu(result.fixed)
     limit = 128 if fixed.grid.ndim == 3 else 1024
-    factors = [max(1, -(-n // limit)) for n in fixed.grid.shape]
+    widest = float(fixed.grid.extent_mm.max()) / limit
+    factors = [max(1, ceil(widest / float(spacing) - 1e-6)) for spacing in fixed.grid.spacing_mm]
     small = downsample(fixed, factors) if max(factors) > 1 else fixed
     moving = _on_cpu(result.moving)
     ratio = [max(1, int(float(small.grid.spacing_mm.min() / s))) for s in moving.grid.spacing_mm]
