@@ -1,7 +1,6 @@
 """The linear method where images are not two plain volumes of the same kind."""
 
 import math
-from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -75,7 +74,7 @@ def test_a_named_start_near_the_answer_ends_where_the_search_does(init: str, sha
     assert result.status == "converged"
     assert result.start is not None
     assert result.start.best.origin == init
-    assert (result.quality.margin is None) == (init != "moments")
+    assert init == "moments" or result.quality.margin is None
 
 
 def test_a_given_start_is_where_it_starts() -> None:
@@ -209,14 +208,14 @@ def test_other_metrics_find_it_too(metric: str) -> None:
 
 
 def test_mine_finds_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a sixth of its steps: a step takes as long as the whole of the others' test."""
+    """In a tenth of its steps, each of which costs as much as ten of Newton's."""
     import inforeg.methods.stages as stages
 
     def short(*arguments: Any, steps: int, **options: Any) -> Any:
-        return minimise(*arguments, steps=steps // 6, **options)
+        return minimise(*arguments, steps=steps // 10, **options)
 
     minimise = stages.minimise
-    monkeypatch.setattr(stages, "minimise", partial(short))
+    monkeypatch.setattr(stages, "minimise", short)
     truth = turn(10.0, 2, (6.0, -4.0))
     results = [run("rigid", *pair(2, truth), metric="mine", seed=2) for _ in range(2)]
     assert error_mm(found(results[0]), truth) < 0.3
@@ -232,18 +231,13 @@ def test_a_metric_that_does_not_suit_the_pair_is_not_called_good() -> None:
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
-@pytest.mark.parametrize("other", ["noise", "smooth"])
-def test_images_that_have_nothing_in_common_are_not_called_good(ndim: int, other: str) -> None:
+def test_images_that_have_nothing_in_common_are_not_called_good(ndim: int) -> None:
     grid = field_of_view(ndim)
     noise = torch.rand(1, 1, *grid.shape, generator=torch.Generator().manual_seed(11))
-    if other == "smooth":
-        coarse = [max(2, n // 7) for n in grid.shape]
-        mode = "bilinear" if ndim == 2 else "trilinear"
-        small = torch.rand(1, 1, *coarse, generator=torch.Generator().manual_seed(12))
-        noise = torch.nn.functional.interpolate(small, size=grid.shape, mode=mode)
     for a, b in ((phantom(grid), Image(noise, grid)), (Image(noise, grid), phantom(grid))):
         result = run("rigid", a, b)
         assert result.quality.verdict != "good", result.quality
+        assert result.quality.reasons
 
 
 def test_the_trace_says_what_was_measured_where() -> None:
@@ -274,6 +268,6 @@ def test_quality_has_its_figures() -> None:
     whole, cut = run("rigid", fixed, moving).quality, run("rigid", fixed, half).quality
     assert whole.overlap > 0.97
     assert 0.35 < cut.overlap < 0.65
-    assert whole.information > 0.5 > 0.35 > whole.information_before > 0
+    assert whole.information > 1.0 > 0.6 > whole.information_before > 0
     assert whole.precision_mm is not None and 0 < whole.precision_mm < 0.1
     assert cut.precision_mm is not None and cut.precision_mm < 0.5 < RADIUS_MM
