@@ -29,4 +29,4 @@ def read_chain(paths: Sequence[Path], ndim: int) -> "Transform":
 def in_words(paths: Sequence[Path], reference: Path, image: Path) -> str:
     """The chain as the tool understood it."""
     steps = " -> ".join(str(path) for path in paths) if paths else "no transform (the headers as they are)"
-    return f"points travel {reference} -> {steps} -> {image}; values come back the same way"
+    return f"points travel {reference} -> {steps} -> {image}"

@@ -10,7 +10,7 @@ from inforeg.errors import UsageError
 TRANSFORMS = ("translation", "rigid", "similarity", "affine", "projective", "auto")
 STARTS = ("auto", "header", "centre", "mass", "moments", "search")
 INTERPOLATIONS = ("linear", "nearest", "bspline")
-METRICS = ("mse", "ncc", "lncc", "mi", "nmi", "mine")
+METRICS = ("mi", "nmi", "mine", "mse", "ncc")
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 

@@ -44,6 +44,12 @@ def sample(
     return _grid_sample(image.data, voxel, mode), inside
 
 
+def covers(mask: Image, grid: Grid) -> Bool[Tensor, " n"]:
+    """Whether the voxel centres of a grid lie in a mask (above 0.5), wherever its own grid is."""
+    values, inside = sample(mask, grid.points_mm()[None].to(mask.data.device, torch.float32), mode="nearest")
+    return (values[0, 0] > 0.5) & inside[0]
+
+
 def inside_grid(voxel: Float[Tensor, "*n d"], shape: tuple[int, ...]) -> Bool[Tensor, "*n"]:
     """Whether points, as voxel indices, lie within the outer faces of a grid of that shape."""
     ends = torch.tensor(shape, dtype=voxel.dtype, device=voxel.device) - 0.5

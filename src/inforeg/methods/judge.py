@@ -9,6 +9,7 @@ from inforeg.solve.newton import Status
 def judge(
     information: float,
     before: float,
+    chance: float,
     overlap: float,
     margin: float | None,
     precision_mm: float,
@@ -21,9 +22,14 @@ def judge(
     if status in ("diverged", "no_overlap"):
         reasons.append(f"the optimisation ended with {status.replace('_', ' ')}")
         failed = True
-    if information < 0.02:
-        reasons.append(f"the images share almost no information ({information:.3f} nats per sample)")
+    if information < 0.02 + chance:
+        reasons.append(
+            f"the images share no more information than chance gives ({information:.3f} nats per sample;"
+            f" expected over {0.02 + chance:.3f})"
+        )
         failed = True
+    if status == "steps":
+        reasons.append("the transform was still moving when the optimisation ran out of steps")
     if overlap < 0.2:
         reasons.append(f"only {100 * overlap:.0f} % of the fixed object lies inside the moving image")
     if margin is not None and margin < 0.08:

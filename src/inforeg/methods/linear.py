@@ -50,16 +50,17 @@ class LinearMethod(LinearSettings):
         run = LinearRun(self, pair, generator)
         report("stages", 0.4)
         # Poses that come close are taken through the same stages: a coarse rigid look may not tell them apart.
-        tried = [self._through(run, candidate) for candidate in found.contenders()]
+        tried = [self._through(run, candidate, found.poses_scored > 0) for candidate in found.contenders()]
         tried.sort(key=lambda attempt: -attempt.explained)
         best = tried[0]
         stages, notes, run.shading = best.stages, [*pair.notes, *best.notes], best.shading
         margin = self._margin(run, found, tried)
+        found = found.led_by(best.candidate)
         report("finest level", 0.75)
         stages[-1] = run.finish(stages[-1])
         transform = stages[-1].transform
         report("check", 0.95)
-        quality = run.quality(transform, margin, stages[-1].status)
+        quality = run.quality(stages[-1], margin)
         return Result(
             transform,
             stages[-1].status,
@@ -88,14 +89,14 @@ class LinearMethod(LinearSettings):
         leads += [1 - max(0.0, c.information) / max(found.best.information, 1e-9) for c in untried]
         return min(leads, default=1.0)
 
-    def _through(self, run: LinearRun, candidate: Candidate) -> "_Attempt":
+    def _through(self, run: LinearRun, candidate: Candidate, searched: bool) -> "_Attempt":
         """All stages from one start, but for the finest level."""
         run.shading = None
         transform = candidate.transform
         stages: list[LinearStage] = []
         notes: list[str] = []
         for number, name in enumerate(self.stages):
-            stage = run.stage(name, transform)
+            stage = run.stage(name, transform, searched)
             if self.choose and number > 0:
                 gain = run.explained(stage.transform) / max(run.explained(transform), 1e-9) - 1
                 kept = gain > 0.02
@@ -107,7 +108,7 @@ class LinearMethod(LinearSettings):
                     continue
             transform = stage.transform
             stages.append(stage)
-        return _Attempt(run.explained(transform), stages, notes, run.shading)
+        return _Attempt(candidate, run.explained(transform), stages, notes, run.shading)
 
     def _start(self, pair: Pair, given: Linear | None, generator: torch.Generator) -> Start:
         if given is not None:
@@ -132,6 +133,7 @@ class LinearMethod(LinearSettings):
 class _Attempt:
     """Where one starting pose led, and the information it explains there."""
 
+    candidate: Candidate
     explained: float
     stages: list[LinearStage]
     notes: list[str]

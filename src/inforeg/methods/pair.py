@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import torch
 
 from inforeg.errors import PairError
-from inforeg.image import Foreground, Image, find_foreground, normalise, sample, to_scalar
+from inforeg.image import Foreground, Image, find_foreground, normalise, to_scalar
 from inforeg.image.intensity import window
 from inforeg.image.pyramid import pyramid, spacings
+from inforeg.image.sample import covers
 from inforeg.solve.start import View
 
 
@@ -50,16 +51,14 @@ def prepare_pair(fixed: Image, moving: Image, fixed_mask: Image | None, moving_m
     views = []
     for images, mask, name in zip(levels, (fixed_mask, moving_mask), ("fixed", "moving"), strict=True):
         scaled, finer = normalise(images[coarse]), normalise(images[max(coarse - 1, 0)])
-        views.append(View(scaled, finer, _object(scaled, mask, name), window(images[coarse])))
+        views.append(View(scaled, finer, _object(scaled, mask, name), window(images[coarse]), mask))
     return Pair(levels[0], levels[1], steps, coarse, views[0], views[1], fixed_mask, moving_mask, notes)
 
 
 def _object(image: Image, mask: Image | None, name: str) -> Foreground:
     found = find_foreground(image)
     if mask is not None:
-        seen, inside = sample(mask, image.grid.points_mm()[None].float(), mode="nearest")
-        allowed = ((seen[0, 0] > 0.5) & inside[0]).reshape(image.grid.shape)
-        found = found.within(allowed, image)
+        found = found.within(covers(mask, image.grid).reshape(image.grid.shape), image)
     if found.is_empty:
         what = "inside its mask" if mask is not None else "that differs from the background"
         raise PairError(f"expected something to register in the {name} image, found nothing {what}")

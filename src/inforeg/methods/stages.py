@@ -61,7 +61,7 @@ class LinearRun:
         self.object = pair.fixed_view.object
         self.sampler = Stratified.around(self.object, pair.fixed_view.coarse, rim=1)
         if pair.fixed_mask is not None:
-            self.sampler = Stratified.around(self.object, pair.fixed_view.coarse, rim=0)
+            self.sampler = self.sampler.within(pair.fixed_mask)
         self.shading: Shading | None = None
         self._held_out: SampledInformation | None = None
         metric = METRICS[settings.metric]()
@@ -107,10 +107,11 @@ class LinearRun:
             longest_mm=4 * spacing,
         )
 
-    def stage(self, name: str, start: Linear) -> LinearStage:
-        """One group of transforms, from coarse to the second finest level."""
+    def stage(self, name: str, start: Linear, searched: bool) -> LinearStage:
+        """One group of transforms, from coarse to the second finest level; a search has done the coarsest already."""
         stage = LinearStage(name, start, "steps", [], [])
-        for level in reversed(range(1, self.pair.coarse)):
+        coarse = self.pair.coarse
+        for level in list(reversed(range(1, coarse if searched else coarse + 1))) or [min(1, coarse)]:
             stage = self._level(stage, level)
         return stage
 
@@ -131,11 +132,11 @@ class LinearRun:
         # Every finer level holds more detail to look at, up to where more samples no longer change the answer.
         count = max(8_000, self.settings.samples >> level)
         objective = self.objective(level, stage.name, count, stage.transform)
-        result = self.climb(objective, stage.transform, spacing, steps=15)
+        result = self.climb(objective, stage.transform, spacing, steps=40)
         trace = result.trace
         if self.settings.shading and (level == 1 or (level == 0 and self.shading is None)):
             self.shading = estimate_shading(objective, result.transform)
-            result = self.climb(shade(objective, self.shading), result.transform, spacing, steps=15)
+            result = self.climb(shade(objective, self.shading), result.transform, spacing, steps=40)
             trace = trace + result.trace
         return result.transform, result.status, [-v for v in trace]
 
@@ -176,9 +177,9 @@ class LinearRun:
         points = self.object.centre_mm + self.object.radius_mm * _ball(one.ndim)
         return float((one(points) - other(points)).square().sum(-1).mean().sqrt())
 
-    def quality(self, transform: Linear, margin: float | None, status: Status) -> Quality:
-        pair, level = self.pair, 0
-        name = self.settings.stages[-1]
+    def quality(self, stage: LinearStage, margin: float | None) -> Quality:
+        """The figures of a result, and the verdict from them."""
+        pair, level, transform, name = self.pair, 0, stage.transform, stage.name
         whole = self.sampler.seen_by(Linear.identity(transform.ndim), None, 0.0)
         seen = self.sampler.seen_by(transform, pair.moving[0].grid, 0.0)
         overlap = len(seen.cells) / max(1, len(whole.cells))
@@ -190,7 +191,12 @@ class LinearRun:
         precision = 0.5 * self.apart_mm(halves[0], halves[1])
         end = objective(transform).information
         before = objective(Linear.identity(transform.ndim)).information
-        return judge(end, before, overlap, margin, precision, status, pair.spacings_mm[0])
+        # What chance alone would give a table of this size, counted from as many voxels as there are to look at.
+        d = transform.ndim
+        volume = len(whole.cells) * float(torch.linalg.det(whole.grid.voxel_to_world[:d, :d]).abs())
+        voxels = volume / float(torch.linalg.det(pair.fixed[0].grid.voxel_to_world[:d, :d]).abs())
+        chance = self.settings.bins**2 / max(1.0, voxels)
+        return judge(end, before, chance, overlap, margin, precision, stage.status, pair.spacings_mm[0])
 
 
 def _ball(d: int) -> Tensor:

@@ -57,10 +57,10 @@ def register(
 
     Images are paths, `Image`s, nibabel or SimpleITK images, or `(array, affine)` pairs of numpy or torch with a
     voxel-to-world affine in RAS+ mm. `transform` is `translation`, `rigid`, `similarity`, `affine`, `projective`, a
-    chain such as `rigid+affine`, or `auto`: rigid, then affine if that explains clearly more. `metric` is `mi` or one
-    of `inforeg.metrics.METRICS` that works on samples. `settings` (a file, as a run writes it, or a mapping) goes
-    before the other arguments. `init` names a start, or is a transform (file) to start from. Masks are images, inside
-    above 0.5. The same seed on the same machine gives the same bytes.
+    chain such as `rigid+affine`, or `auto`: rigid, then affine if that explains clearly more. `metric` is `mi`, or
+    `nmi`, `mine`, `mse`, `ncc`, which are slower. `settings` (a file, as a run writes it, or a mapping) stand in place
+    of transform, metric, a named start and the seed. `init` names a start, or is a transform (file) to start from.
+    Masks are images, inside above 0.5. The same seed on the same machine gives the same bytes.
 
     Raises `PairError` for images that cannot be registered, `ReadError` for files that cannot be read, and
     `UsageError` for names that are not known. A result that was found but should not be trusted is not an error: see
@@ -97,13 +97,13 @@ def register(
         if source is not None:
             inputs[name] = _called(source, None)
     if isinstance(init, Path) or (isinstance(init, str) and init not in NAMED_STARTS):
-        inputs["init"] = str(init)
+        inputs["init"] = str(Path(init).resolve())
     return Registration(**values, inputs=inputs, device=str(target))
 
 
 def _called(source: Any, image: Image | None) -> str:
     if isinstance(source, str | Path):
-        return str(source)
+        return str(Path(source).resolve())
     return (image.name if image is not None else "") or type(source).__name__
 
 
@@ -134,6 +134,15 @@ def _method(
     if method not in (None, "linear"):
         raise UsageError(f"unknown method {method!r}; expected linear")
     if settings is not None:
+        if (
+            transform != "auto"
+            or metric is not None
+            or seed != 0
+            or (isinstance(init, str) and init in NAMED_STARTS[1:])
+        ):
+            raise UsageError(
+                "settings already say transform, metric, start and seed; give either them or settings"
+            )
         # A result.json carries the settings of its run, and can be given as it is.
         return (
             LinearMethod.from_dict(dict(settings))

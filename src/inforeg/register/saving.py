@@ -40,20 +40,20 @@ def save(result: "Registration", folder: Path, *, overwrite: bool, interpolation
         (target / "stages").mkdir()
         for number, stage in enumerate(result.stages):
             _write_transform(stage.transform, target / "stages" / f"{number}-{stage.name}")
-        record = record_of(result, interpolation)
+        record = record_of(result, folder.resolve(), interpolation)
         (target / "result.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         report.write(page_of(result, record), target / "report.html")
         written.result()
     return folder
 
 
-def record_of(result: "Registration", interpolation: str) -> dict[str, Any]:
+def record_of(result: "Registration", folder: Path, interpolation: str) -> dict[str, Any]:
     """The contents of `result.json`: enough to run again, and what came of it."""
     q = result.quality
     transform = result.transform
     return {
         "inforeg": __version__,
-        "command": command_of(result, interpolation),
+        "command": command_of(result, folder, interpolation),
         "inputs": {
             name: {"path": path, "sha256": io.file_digest(path)} if Path(path).is_file() else {"object": path}
             for name, path in result.inputs.items()
@@ -117,7 +117,7 @@ def versions() -> dict[str, str]:
     }
 
 
-def command_of(result: "Registration", interpolation: str) -> str:
+def command_of(result: "Registration", folder: Path, interpolation: str) -> str:
     """The command line that makes this result again from its settings."""
     flags = {
         "fixed": "-f",
@@ -129,7 +129,8 @@ def command_of(result: "Registration", interpolation: str) -> str:
     words = ["inforeg", "register"]
     for name, path in result.inputs.items():
         words += [flags[name], shlex.quote(path)]
-    words += ["--settings", "result.json", "-o", "again"]
+    words += ["--settings", shlex.quote(str(folder / "result.json"))]
+    words += ["-o", shlex.quote(f"{folder}-again")]
     if interpolation != "linear":
         words += ["-n", interpolation]
     return " ".join(words)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from inforeg.image import Foreground, Image
+from inforeg.image import Foreground, Image, sample
 from inforeg.space import Grid
 from inforeg.transforms import Linear
 
@@ -34,6 +34,12 @@ class Stratified:
     def around(cls, foreground: Foreground, image: Image, rim: int = 2) -> "Stratified":
         """Positions in an object and a rim of `rim` voxels around it, on the (coarse) grid it was found on."""
         return cls(image.grid, dilate(foreground.mask, rim).nonzero().to(torch.float64).cpu())
+
+    def within(self, mask: Image) -> "Stratified":
+        """Only the cells whose centres lie in a mask; all where none would be left."""
+        values, inside = sample(mask, self.grid.to_world(self.cells)[None].to(mask.data), mode="nearest")
+        kept = ((values[0, 0] > 0.5) & inside[0]).cpu()
+        return Stratified(self.grid, self.cells[kept]) if bool(kept.any()) else self
 
     def seen_by(self, transform: Linear, moving: Grid | None, margin_mm: float) -> "Stratified":
         """Only the cells whose centres a transform takes into a field of view, or to within a margin of it.

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from inforeg.image import Image
+from inforeg.image.sample import covers
 
 # Poses are scored in blocks whose working memory stays within the processor's cache, about.
 _BLOCK = 1 << 18
@@ -52,16 +53,21 @@ class PoseScore:
     """The coarse mutual information of many poses at once.
 
     `points_mm` are fixed positions `(n, d)` with intensities `values` (0..1); the moving image is read at the nearest
-    voxel of a coarse, smooth version of itself. Positions outside it add nothing, as in `SampledInformation`.
+    voxel of a coarse, smooth version of itself. Positions outside it, or its mask, add nothing, as in
+    `SampledInformation`.
     """
 
-    def __init__(self, points_mm: Tensor, values: Tensor, moving: Image, bins: int = 12) -> None:
+    def __init__(
+        self, points_mm: Tensor, values: Tensor, moving: Image, bins: int = 12, mask: Image | None = None
+    ) -> None:
         device = moving.data.device
         self.bins = bins
         self.points = points_mm.to(device, torch.float32)
         self.fixed_bin = (values.clamp(0, 1) * (bins - 1) + 0.5).to(device, torch.int32)
         self.grid = moving.grid
         code = (moving.data[0, 0].clamp(0, 1) * (bins - 1) + 0.5).to(torch.int32)
+        if mask is not None:
+            code = torch.where(covers(mask, moving.grid).reshape(code.shape), code, bins)
         # One voxel of "outside" all round, so that leaving the field of view is one more code and not a branch.
         d = code.ndim
         self.codes = torch.nn.functional.pad(code, (1, 1) * d, value=bins).reshape(-1).contiguous()

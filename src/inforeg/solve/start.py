@@ -1,6 +1,6 @@
 """Where to start: from the header, centres, moments, or a search over all poses."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import log
 
 import torch
@@ -20,13 +20,14 @@ from inforeg.transforms import Linear, group
 class View:
     """One image as a search sees it: a coarse and a finer version, scaled to 0..1, and where its object is.
 
-    `window` are the intensities of the original that became 0 and 1.
+    `window` are the intensities of the original that became 0 and 1; `mask` is where to look, if that was said.
     """
 
     coarse: Image
     finer: Image
     object: Foreground
     window: tuple[float, float] = (0.0, 1.0)
+    mask: Image | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +67,11 @@ class Start:
         """The best pose, and the others whose information comes within a share of its own."""
         close = [c for c in self.others if c.information > (1 - within) * self.best.information]
         return [self.best, *close[: most - 1]]
+
+    def led_by(self, winner: Candidate) -> "Start":
+        """The same poses with another one, that turned out better, in the lead."""
+        poses = [self.best, *self.others]
+        return replace(self, best=winner, others=[c for c in poses if c is not winner])
 
     @property
     def margin(self) -> float:
@@ -127,17 +133,29 @@ class PoseSearch:
         self.centre = fixed.object.centre_mm
         self.radius = fixed.object.radius_mm
         self.sampler = Stratified.around(fixed.object, fixed.coarse, rim=1)
+        if fixed.mask is not None:
+            self.sampler = self.sampler.within(fixed.mask)
         points = self.sampler.draw(1500, generator)
         values, _ = sample(fixed.coarse, points.to(fixed.coarse.data.device, torch.float32)[None])
-        self.score = PoseScore(points, values[0, 0], moving.coarse)
+        self.score = PoseScore(points, values[0, 0], moving.coarse, mask=moving.mask)
         few = slice(None, None, max(1, len(points) // 500))
-        self.score_few = PoseScore(points[few], values[0, 0][few], moving.coarse)
+        self.score_few = PoseScore(points[few], values[0, 0][few], moving.coarse, mask=moving.mask)
         arguments = (self.group, self.centre, self.radius)
         self.coarse = SampledInformation(
-            fixed.coarse, moving.coarse, self.sampler.draw(3000, generator), *arguments, bins=24
+            fixed.coarse,
+            moving.coarse,
+            self.sampler.draw(3000, generator),
+            *arguments,
+            bins=24,
+            moving_mask=moving.mask,
         )
         self.finer = SampledInformation(
-            fixed.finer, moving.finer, self.sampler.draw(12000, generator), *arguments, bins=24
+            fixed.finer,
+            moving.finer,
+            self.sampler.draw(12000, generator),
+            *arguments,
+            bins=24,
+            moving_mask=moving.mask,
         )
         self.scored = 0
 

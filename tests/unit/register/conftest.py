@@ -36,7 +36,7 @@ def view(ndim: int, spacing_mm: float, origin_mm: float) -> Grid:
     # Pictures have no header but their spacing: their first pixel is the world's origin, and both axes are flipped.
     matrix[:d, d] = origin_mm
     matrix[d, d] = 1.0
-    return Grid([round(-2 * origin_mm / spacing_mm)] * d, matrix)
+    return Grid((round(-2 * origin_mm / spacing_mm),) * d, matrix)
 
 
 @pytest.fixture(scope="session")
