@@ -46,7 +46,7 @@ def test_a_known_transform_is_recovered_across_contrasts(name: str, ndim: int) -
     thousandths off, which is what the tolerance holds.
     """
     fixed, moving, truth = pair(name, ndim)
-    result = linear_method(name, samples=40_000)(fixed, moving)
+    result = linear_method(name, samples=20_000)(fixed, moving)
     assert isinstance(result.transform, Linear)
     assert error_mm(Linear.identity(ndim), truth) > 7
     free = name in ("similarity", "affine", "projective")
@@ -72,16 +72,16 @@ def test_the_transform_is_of_its_group(name: str) -> None:
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
-@pytest.mark.parametrize("name", ["rigid", "affine", "auto"])
+@pytest.mark.parametrize("name", ["affine", "auto"])
 def test_an_image_and_itself_are_not_moved(name: str, ndim: int) -> None:
-    """Within 0.01 mm; where sizes are free and were asked for, within a hundredth of these large voxels."""
-    image = phantom(field_of_view(ndim))
+    """Within 0.01 mm where voxels are 1 mm; twice that where sizes are free and were asked for."""
+    radius_mm = 70.0 if ndim == 2 else 35.0
+    image = phantom(field_of_view(ndim, 1.0, 1.25 * radius_mm), radius_mm=radius_mm)
     before = image.data.clone()
     result = linear_method(name)(image, image)
-    points = landmarks(ndim)
-    assert float((result.transform(points) - points).norm(dim=1).max()) < (
-        0.01 * float(image.grid.spacing_mm[0]) if name == "affine" else 0.01
-    )
+    points = landmarks(ndim, radius_mm)
+    moved = (result.transform(points) - points).norm(dim=1)
+    assert float(moved.max()) < (0.02 if name == "affine" else 0.01)
     assert torch.equal(image.data, before)
     assert result.ok
 
@@ -90,12 +90,12 @@ def test_an_image_and_itself_are_not_moved(name: str, ndim: int) -> None:
 def test_the_same_seed_gives_the_same_bits_and_leaves_the_global_stream_alone(name: str, ndim: int) -> None:
     fixed, moving, _ = pair(name, ndim)
     before = torch.random.get_rng_state()
-    a, b = (linear_method(name, seed=3, samples=20_000)(fixed, moving) for _ in range(2))
+    a, b = (linear_method(name, seed=3, samples=8_000)(fixed, moving) for _ in range(2))
     assert torch.equal(matrix_of(a), matrix_of(b))
     assert [s.metric for s in a.stages] == [s.metric for s in b.stages]
     assert asdict(a.quality) == asdict(b.quality)
     assert torch.equal(torch.random.get_rng_state(), before)
-    other = linear_method(name, seed=4, samples=20_000)(fixed, moving)
+    other = linear_method(name, seed=4, samples=8_000)(fixed, moving)
     assert not torch.equal(matrix_of(a), matrix_of(other))
 
 

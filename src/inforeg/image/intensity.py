@@ -107,8 +107,10 @@ def _otsu(scaled: Tensor) -> float:
     weight = counts.cumsum(0) / counts.sum()
     mean = (counts * middles).cumsum(0) / counts.sum()
     between = (mean[-1] * weight - mean).square() / (weight * (1 - weight)).clamp(min=1e-12)
-    # Half of Otsu's threshold keeps dim tissue (bone, fluid in T1) with the object.
-    return float(middles[int(between[:-1].argmax())]) * 0.5
+    # Between two clean levels all thresholds are equally good: the middle one is meant. Half of it keeps dim tissue
+    # (bone, fluid in T1) with the object.
+    good = between[:-1] >= 0.99 * between[:-1].max()
+    return float(middles[:-1][good].mean()) * 0.5
 
 
 def window(image: Image, low: float = 0.005, high: float = 0.995) -> tuple[float, float]:

@@ -10,6 +10,7 @@ def judge(
     information: float,
     before: float,
     chance: float,
+    kept: float,
     overlap: float,
     margin: float | None,
     precision_mm: float,
@@ -28,6 +29,11 @@ def judge(
             f" expected over {0.02 + chance:.3f})"
         )
         failed = True
+    if kept < 0.9:
+        reasons.append(
+            f"the metric led away from where the images tell most of each other: {100 * kept:.0f} % of the start's"
+            " information is left"
+        )
     if status == "steps":
         reasons.append("the transform was still moving when the optimisation ran out of steps")
     if overlap < 0.2:

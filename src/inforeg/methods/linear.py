@@ -60,7 +60,7 @@ class LinearMethod(LinearSettings):
         stages[-1] = run.finish(stages[-1])
         transform = stages[-1].transform
         report("check", 0.95)
-        quality = run.quality(stages[-1], margin)
+        quality = run.quality(stages[-1], best.candidate.transform, margin)
         return Result(
             transform,
             stages[-1].status,
@@ -123,8 +123,7 @@ class LinearMethod(LinearSettings):
             return Start.given(from_mass(f.object, m.object), "mass")
         # Samples are drawn where the smaller object is: all of them then have something to say at the right pose.
         swapped = f.object.volume_mm > m.object.volume_mm
-        may_scale = self.stages[0] not in ("translation", "rigid")
-        search = PoseSearch(*((m, f) if swapped else (f, m)), generator, may_scale)
+        search = PoseSearch(*((m, f) if swapped else (f, m)), generator, self.stages[0])
         found = search.moments() if self.init == "moments" else search.run(wide=self.init == "search")
         return found.inverse() if swapped else found
 

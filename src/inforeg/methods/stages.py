@@ -134,7 +134,8 @@ class LinearRun:
         objective = self.objective(level, stage.name, count, stage.transform)
         result = self.climb(objective, stage.transform, spacing, steps=40)
         trace = result.trace
-        if self.settings.shading and (level == 1 or (level == 0 and self.shading is None)):
+        # Coarser voxels mix tissue with shading: it is read off a level well below the one the search looked at.
+        if self.settings.shading and level == (1 if self.pair.coarse >= 3 else 0):
             self.shading = estimate_shading(objective, result.transform)
             result = self.climb(shade(objective, self.shading), result.transform, spacing, steps=40)
             trace = trace + result.trace
@@ -177,7 +178,7 @@ class LinearRun:
         points = self.object.centre_mm + self.object.radius_mm * _ball(one.ndim)
         return float((one(points) - other(points)).square().sum(-1).mean().sqrt())
 
-    def quality(self, stage: LinearStage, margin: float | None) -> Quality:
+    def quality(self, stage: LinearStage, start: Linear, margin: float | None) -> Quality:
         """The figures of a result, and the verdict from them."""
         pair, level, transform, name = self.pair, 0, stage.transform, stage.name
         whole = self.sampler.seen_by(Linear.identity(transform.ndim), None, 0.0)
@@ -196,7 +197,8 @@ class LinearRun:
         volume = len(whole.cells) * float(torch.linalg.det(whole.grid.voxel_to_world[:d, :d]).abs())
         voxels = volume / float(torch.linalg.det(pair.fixed[0].grid.voxel_to_world[:d, :d]).abs())
         chance = self.settings.bins**2 / max(1.0, voxels)
-        return judge(end, before, chance, overlap, margin, precision, stage.status, pair.spacings_mm[0])
+        kept = self.explained(transform) / max(self.explained(start), 1e-9)
+        return judge(end, before, chance, kept, overlap, margin, precision, stage.status, pair.spacings_mm[0])
 
 
 def _ball(d: int) -> Tensor:

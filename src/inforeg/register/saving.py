@@ -100,6 +100,7 @@ def _start_of(result: "Registration") -> dict[str, Any] | None:
         "origin": start.best.origin,
         "poses_scored": start.poses_scored,
         "wide": start.wide,
+        "matrix_ras_mm": start.best.transform.matrix.tolist(),
         "rivals": [
             {"information_nats": c.information, "rotation_deg": c.transform.rotation_angle_deg()}
             for c in start.others

@@ -63,7 +63,13 @@ def estimate_shading(objective: SampledInformation, transform: Linear, rounds: i
             proposed = (best[name] + step.to(fields)).clamp(-0.5, 0.5)
             if _slopes(plain, held, images[name], fields, proposed)[0] > information:
                 best[name] = proposed
-    return Shading(best["fixed"], best["moving"])
+    shading = Shading(best["fixed"], best["moving"])
+    # Fields laid over two images make both depend on the place. Where they share next to nothing without the fields,
+    # what they share with them is only that.
+    without, with_it = plain(transform).information, shade(plain, shading)(transform).information
+    if without < 0.05 and with_it > 1.5 * without:
+        return Shading(fields.new_zeros(size), fields.new_zeros(size))
+    return shading
 
 
 def _slopes(

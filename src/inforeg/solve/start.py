@@ -121,15 +121,15 @@ def moment_rotations(fixed: Foreground, moving: Foreground) -> Tensor:
 class PoseSearch:
     """Scores many poses of a pair coarsely, refines the best, and tells how sure the winner is."""
 
-    def __init__(
-        self, fixed: View, moving: View, generator: torch.Generator, with_scale: bool = False
-    ) -> None:
+    def __init__(self, fixed: View, moving: View, generator: torch.Generator, motion: str = "rigid") -> None:
         self.fixed, self.moving = fixed, moving
-        # Sizes are compared only where the transform may scale, and only tried where they clearly differ.
+        # Only what the transform may do is tried: turns, and sizes where they clearly differ.
+        self.turning, with_scale = motion != "translation", motion not in ("translation", "rigid")
         ratio = moving.object.radius_mm / fixed.object.radius_mm
         self.scales = (1.0, ratio) if with_scale and abs(log(ratio)) > 0.06 else (1.0,)
         self.ndim = fixed.coarse.grid.ndim
-        self.group = group("rigid" if len(self.scales) == 1 else "similarity", self.ndim)
+        name = "translation" if not self.turning else "rigid" if len(self.scales) == 1 else "similarity"
+        self.group = group(name, self.ndim)
         self.centre = fixed.object.centre_mm
         self.radius = fixed.object.radius_mm
         self.sampler = Stratified.around(fixed.object, fixed.coarse, rim=1)
@@ -177,9 +177,9 @@ class PoseSearch:
     def narrow(self) -> list[Candidate]:
         """All rotations about the objects' centres (at their sizes), moments, and the poses the headers give."""
         f, m = self.fixed, self.moving
-        rotations = rotations_2d(180) if self.ndim == 2 else rotations_3d(3000)
-        identity = torch.eye(self.ndim, dtype=torch.float64)[None]
-        rotations = torch.cat((identity, moment_rotations(f.object, m.object), rotations))
+        rotations = self._rotations(180, 3000)
+        if self.turning:
+            rotations = torch.cat((moment_rotations(f.object, m.object), rotations))
         turned = torch.cat([scale * rotations for scale in self.scales])
         matrices = centre_to_centre(f.object.centre_mm, m.object.centre_mm, turned)
         named = torch.stack(
@@ -192,10 +192,16 @@ class PoseSearch:
     def wide(self) -> list[Candidate]:
         """All rotations about every place of the smaller object's centre within the larger: for cut fields of view."""
         f, m = self.fixed, self.moving
-        rotations = rotations_2d(72) if self.ndim == 2 else rotations_3d(1000)
+        rotations = self._rotations(72, 1000)
         blocks = [centre_to_centre(place, m.object.centre_mm, rotations) for place in self._places(f)]
         blocks += [centre_to_centre(f.object.centre_mm, place, rotations) for place in self._places(m)]
         return self._best(torch.cat(blocks), self.score_few, keep=16, polish=400, origins=[])
+
+    def _rotations(self, in_plane: int, in_space: int) -> Tensor:
+        identity = torch.eye(self.ndim, dtype=torch.float64)[None]
+        if not self.turning:
+            return identity
+        return torch.cat((identity, rotations_2d(in_plane) if self.ndim == 2 else rotations_3d(in_space)))
 
     def _places(self, view: View) -> Tensor:
         """A lattice through an object, about a third of its radius wide."""

@@ -6,6 +6,8 @@ from inforeg.methods.judge import judge
 GOOD = {
     "information": 0.8,
     "before": 0.1,
+    "chance": 0.01,
+    "kept": 1.0,
     "overlap": 0.9,
     "margin": 0.5,
     "precision_mm": 0.05,
@@ -31,6 +33,8 @@ def test_nothing_to_object_to() -> None:
         ({"status": "diverged"}, "failed", "diverged"),
         ({"status": "no_overlap"}, "failed", "no overlap"),
         ({"information": 0.004}, "failed", "0.004 nats"),
+        ({"information": 0.25, "chance": 0.24}, "failed", "expected over 0.260"),
+        ({"status": "steps"}, "check", "ran out of steps"),
         ({"overlap": 0.11}, "check", "11 %"),
         ({"margin": 0.03}, "check", "97 %"),
         ({"precision_mm": 0.7}, "check", "0.7 mm"),
@@ -54,8 +58,3 @@ def test_the_worst_rule_gives_the_verdict_and_all_give_reasons() -> None:
     found = verdict(margin=0.01, overlap=0.05, information=0.001)
     assert found.verdict == "failed"
     assert len(found.reasons) == 3
-
-
-def test_a_climb_that_ran_out_of_steps_is_to_be_looked_at() -> None:
-    """It was still on its way: where it stood when it was stopped is no answer."""
-    assert verdict(status="steps").verdict == "check"

@@ -158,7 +158,7 @@ def test_what_fails_half_way_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("inforeg.report.write", full)
-    with pytest.raises(WriteError, match="No space left"):
+    with pytest.raises(WriteError, match="no space left"):
         result.save(tmp_path / "a" / "b")
     assert names(tmp_path) == []
 
