@@ -91,7 +91,7 @@ class LinearMethod(LinearSettings):
 
     def _through(self, run: LinearRun, candidate: Candidate, searched: bool) -> "_Attempt":
         """All stages from one start, but for the finest level."""
-        run.shading = None
+        shading: Shading | None = None
         transform = candidate.transform
         stages: list[LinearStage] = []
         notes: list[str] = []
@@ -105,9 +105,11 @@ class LinearMethod(LinearSettings):
                     f" and was {'kept' if kept else 'dropped'} (needed: 2 %)"
                 )
                 if not kept:
+                    run.shading = shading
                     continue
             transform = stage.transform
             stages.append(stage)
+            shading = run.shading
         return _Attempt(candidate, run.explained(transform), stages, notes, run.shading)
 
     def _start(self, pair: Pair, given: Linear | None, generator: torch.Generator) -> Start:

@@ -25,6 +25,10 @@ Metric = Literal["mi", "nmi", "mine", "mse", "ncc"]
 Init = Literal["auto", "header", "centre", "mass", "moments", "search"]
 
 
+# A climb ends when its steps move the object's rim by less than this share of the level's spacing.
+TOLERANCE = 0.004
+
+
 class LinearSettings(Settings):
     """What the linear method can be told; all of it has a default that serves."""
 
@@ -103,12 +107,14 @@ class LinearRun:
             self.object.centre_mm,
             self.object.radius_mm,
             steps=steps,
-            tolerance_mm=0.004 * spacing,
+            tolerance_mm=TOLERANCE * spacing,
             longest_mm=4 * spacing,
         )
 
     def stage(self, name: str, start: Linear, searched: bool) -> LinearStage:
         """One group of transforms, from coarse to the second finest level; a search has done the coarsest already."""
+        # Shading read off before a stretch was known would bend the answer towards there being none.
+        self.shading = None
         stage = LinearStage(name, start, "steps", [], [])
         coarse = self.pair.coarse
         for level in list(reversed(range(1, coarse if searched else coarse + 1))) or [min(1, coarse)]:
@@ -135,8 +141,8 @@ class LinearRun:
         result = self.climb(objective, stage.transform, spacing, steps=40)
         trace = result.trace
         # Coarser voxels mix tissue with shading: it is read off a level well below the one the search looked at.
-        if self.settings.shading and level == (1 if self.pair.coarse >= 3 else 0):
-            self.shading = estimate_shading(objective, result.transform)
+        if self.settings.shading and (level == 0 or (level == 1 and self.pair.coarse >= 3)):
+            self.shading = estimate_shading(objective, result.transform, self.shading)
             result = self.climb(shade(objective, self.shading), result.transform, spacing, steps=40)
             trace = trace + result.trace
         return result.transform, result.status, [-v for v in trace]
@@ -189,7 +195,8 @@ class LinearRun:
             self.climb(part, transform, pair.spacings_mm[level], steps=2).transform
             for part in objective.split()
         ]
-        precision = 0.5 * self.apart_mm(halves[0], halves[1])
+        # A climb stops within its tolerance of the top, and no two of them can tell less than that.
+        precision = max(0.5 * self.apart_mm(halves[0], halves[1]), TOLERANCE * pair.spacings_mm[level])
         end = objective(transform).information
         before = objective(Linear.identity(transform.ndim)).information
         # What chance alone would give a table of this size, counted from as many voxels as there are to look at.

@@ -157,6 +157,8 @@ def page_of(result: "Registration", record: dict[str, Any]) -> report.ReportData
     """What the report shows."""
     arrays, grid = _display(result)
     shown, spacing = report.for_display(arrays, grid.voxel_to_world.numpy())
+    name = str(result.settings["metric"])
+    metric = "negative mutual information, nats" if name == "mi" else f"{name} (smaller is better)"
     q = result.quality
     names = [Path(result.inputs[role]).name for role in ("fixed", "moving")]
     sentence = {
@@ -208,10 +210,7 @@ def page_of(result: "Registration", record: dict[str, Any]) -> report.ReportData
         full_spacing_mm=tuple(float(s) for s in result.fixed.grid.spacing_mm),
         chain_in_words=chain_in_words(result.transform, *names),
         summary=summary,
-        stages=[
-            report.StageTrace(s.name, s.metric, s.spacing_mm, "negative mutual information, nats")
-            for s in result.stages
-        ],
+        stages=[report.StageTrace(s.name, s.metric, s.spacing_mm, metric) for s in result.stages],
         candidates=candidates,
         settings=result.settings,
         warnings=result.notes,

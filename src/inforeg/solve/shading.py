@@ -41,10 +41,13 @@ def shade(objective: SampledInformation, shading: Shading) -> SampledInformation
     )
 
 
-def estimate_shading(objective: SampledInformation, transform: Linear, rounds: int = 3) -> Shading:
+def estimate_shading(
+    objective: SampledInformation, transform: Linear, start: Shading | None = None
+) -> Shading:
     """The shading that makes the images tell most of each other at a pose; zero where none does.
 
-    One image's field is improved at a time, by a damped Newton step on the information, the other's being held.
+    With a shading to start from, one round of steps is taken, and three without. One image's field is improved at a
+    time, by a damped Newton step on the information, the other's being held.
     """
     plain = objective.without_gains()
     moving, inside = plain.moving_at(transform)
@@ -52,8 +55,10 @@ def estimate_shading(objective: SampledInformation, transform: Linear, rounds: i
     fields = basis(plain.points[inside])
     size = fields.shape[1]
     best = {"fixed": fields.new_zeros(size), "moving": fields.new_zeros(size)}
+    if start is not None:
+        best = {"fixed": start.fixed, "moving": start.moving}
     images = {"fixed": fixed, "moving": moving}
-    for _ in range(rounds):
+    for _ in range(3 if start is None else 1):
         for name, other in (("moving", "fixed"), ("fixed", "moving")):
             held = plain.bin_of(images[other] * torch.exp(-(fields @ best[other])))
             information, pull, stiffness = _slopes(plain, held, images[name], fields, best[name])

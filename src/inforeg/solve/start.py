@@ -172,6 +172,7 @@ class PoseSearch:
         """Only the poses that lay centres and principal axes on each other, refined and compared."""
         f, m = self.fixed.object, self.moving.object
         matrices = centre_to_centre(f.centre_mm, m.centre_mm, moment_rotations(f, m))
+        self.scored += len(matrices)
         return self.finish([self._refine(matrix, "moments") for matrix in matrices])
 
     def narrow(self) -> list[Candidate]:

@@ -24,7 +24,7 @@ from inforeg.space import Grid
 from inforeg.transforms import Linear
 
 # Enough for answers within a tenth of a voxel, and quick.
-FEW = 20_000
+FEW = 15_000
 
 
 def run(
@@ -46,7 +46,7 @@ def pair(ndim: int, truth: Linear, contrasts: tuple[str, str] = ("t1", "t2")) ->
 @pytest.mark.parametrize("ndim", [2, 3])
 @pytest.mark.parametrize("name", ["rigid", "affine"])
 def test_auto_keeps_what_the_pair_needs(name: str, ndim: int) -> None:
-    truth = pose(name, ndim, 0.12)
+    truth = pose(name, ndim, 0.12, seed=2)
     result = run("auto", *pair(ndim, truth))
     assert [stage.name for stage in result.stages] == (["rigid"] if name == "rigid" else ["rigid", "affine"])
     assert error_mm(found(result), truth) < (0.2 if ndim == 2 else 0.3)
@@ -89,6 +89,15 @@ def test_a_given_start_is_where_it_starts() -> None:
     assert (result.start.best.origin, result.start.poses_scored) == ("given", 0)
     lost = run("rigid", fixed, moving, init="header")
     assert error_mm(found(lost), truth) > 20
+
+
+def test_shading_read_off_before_the_stretch_was_known_does_not_bend_the_answer() -> None:
+    """On voxels fine enough that shading is read off a coarser level: no worse than without, by a tenth of one."""
+    truth = pose("affine", 3, seed=3)
+    grid = field_of_view(3, 1.15)
+    fixed, moving = phantom(grid), phantom(moved_view(grid, truth), "t2", truth, seed=5)
+    errors = [error_mm(found(run("affine", fixed, moving, shading=s)), truth) for s in (True, False)]
+    assert errors[0] < errors[1] + 0.1 < 0.3
 
 
 def two_bodies(ndim: int) -> tuple[Image, Image, Linear, Linear, Image, Image]:
@@ -174,7 +183,7 @@ def test_thick_slices_and_voxels_that_are_no_cubes() -> None:
         assert result.quality.verdict == "good"
 
 
-@pytest.mark.parametrize(("name", "ndim"), [("rigid", 3), ("auto", 2)])
+@pytest.mark.parametrize(("name", "ndim"), [("rigid", 3), ("similarity", 2)])
 def test_a_mouse_is_a_small_head(name: str, ndim: int) -> None:
     """The same voxels at 0.08 of the size end at the same transform in voxels, to a hundredth of one."""
     truth = turn(35.0, ndim, (12.0, 6.0, -9.0)[:ndim], seed=3)
@@ -208,7 +217,7 @@ def fewer_steps(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 @pytest.mark.parametrize("metric", ["nmi", "ncc", "mse"])
 def test_other_metrics_find_it_too(metric: str, fewer_steps: Callable[[int], None]) -> None:
     """Those that compare brightness itself get one contrast; NMI two."""
-    fewer_steps(4)
+    fewer_steps(8)
     truth = turn(10.0, 2, (6.0, -4.0))
     fixed, moving = pair(2, truth, ("t1", "t2" if metric == "nmi" else "t1"))
     result = run("rigid", fixed, moving, metric=metric)
@@ -219,24 +228,24 @@ def test_other_metrics_find_it_too(metric: str, fewer_steps: Callable[[int], Non
 
 
 def test_mine_finds_it_too_and_the_same_again(fewer_steps: Callable[[int], None]) -> None:
-    fewer_steps(20)
+    fewer_steps(30)
     truth = turn(10.0, 2, (6.0, -4.0))
     results = [run("rigid", *pair(2, truth), metric="mine", seed=2, init="moments") for _ in range(2)]
     assert error_mm(found(results[0]), truth) < 0.3
     assert torch.equal(found(results[0]).matrix, found(results[1]).matrix)
 
 
-def test_a_metric_that_does_not_suit_the_pair_is_not_called_good() -> None:
-    """Correlation across contrasts ends far off; the run can see that by the information it lost on the way."""
+def test_a_metric_that_does_not_suit_the_pair_is_not_called_good(fewer_steps: Callable[[int], None]) -> None:
+    """Brightness across contrasts leads far off; the run can see that by the information it lost on the way."""
+    fewer_steps(4)
     truth = turn(10.0, 2, (6.0, -4.0))
     result = run("rigid", *pair(2, truth), metric="mse")
     assert error_mm(found(result), truth) > 3
     assert result.quality.verdict != "good"
 
 
-@pytest.mark.parametrize("ndim", [2, 3])
-def test_images_that_have_nothing_in_common_are_not_called_good(ndim: int) -> None:
-    grid = field_of_view(ndim)
+def test_images_that_have_nothing_in_common_are_not_called_good() -> None:
+    grid = field_of_view(3)
     noise = torch.rand(1, 1, *grid.shape, generator=torch.Generator().manual_seed(11))
     result = run("rigid", phantom(grid), Image(noise, grid))
     assert result.quality.verdict != "good", result.quality
@@ -272,5 +281,12 @@ def test_quality_has_its_figures() -> None:
     assert whole.overlap > 0.97
     assert 0.35 < cut.overlap < 0.65
     assert whole.information > 1.0 > 0.6 > whole.information_before > 0
-    assert whole.precision_mm is not None and 0 < whole.precision_mm < 0.05
+    assert whole.precision_mm is not None and whole.precision_mm < 0.05
     assert cut.precision_mm is not None and cut.precision_mm < 0.2
+
+
+def test_no_precision_is_claimed_beyond_what_a_climb_can_tell() -> None:
+    """Two halves that end on the very same spot say that steps were too short to take, not that the error is none."""
+    truth = turn(30.0, 2, (6.0, -4.0))
+    quality = run("rigid", *pair(2, truth)).quality
+    assert quality.precision_mm is not None and quality.precision_mm > 0

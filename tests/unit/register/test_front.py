@@ -248,13 +248,12 @@ def test_something_that_is_no_image_is_refused_by_its_name() -> None:
         register({}, {})
 
 
-def test_the_seed_is_the_only_thing_that_is_drawn_from(pictures: Any) -> None:
+def test_the_seed_is_the_only_thing_that_is_drawn_from(scene: Any) -> None:
     torch_before, numpy_before = torch.random.get_rng_state(), np.random.get_state()[1]  # noqa: NPY002
-    images = pictures.fixed, pictures.moving
-    runs = [register(*images, transform="rigid", init="mass", seed=seed) for seed in (4, 4, 5)]
-    assert torch.equal(matrix_of(runs[0]), matrix_of(runs[1]))
-    assert not torch.equal(matrix_of(runs[0]), matrix_of(runs[2]))
-    assert [run.settings["seed"] for run in runs] == [4, 4, 5]
+    images = scene.fixed, scene.moving
+    runs = [register(*images, transform="rigid", init="mass", seed=seed) for seed in (4, 5)]
+    assert not torch.equal(matrix_of(runs[0]), matrix_of(runs[1]))
+    assert [run.settings["seed"] for run in runs] == [4, 5]
     assert torch.equal(torch.random.get_rng_state(), torch_before)
     assert np.array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
 

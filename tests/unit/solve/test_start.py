@@ -39,14 +39,12 @@ def cut(image: Image, start: int, stop: int) -> Image:
     return Image(data, Grid(tuple(data.shape[2:]), matrix))
 
 
-def search(fixed: Image, moving: Image, wide: bool = False, seed: int = 0, scale: bool = False) -> Start:
+def search(fixed: Image, moving: Image, wide: bool = False, seed: int = 0, motion: str = "rigid") -> Start:
     """As the method does: from where the smaller object is."""
     f, m = view(fixed), view(moving)
     swapped = f.object.volume_mm > m.object.volume_mm
     pair = (m, f) if swapped else (f, m)
-    found = PoseSearch(*pair, torch.Generator().manual_seed(seed), "similarity" if scale else "rigid").run(
-        wide
-    )
+    found = PoseSearch(*pair, torch.Generator().manual_seed(seed), motion).run(wide)
     return found.inverse() if swapped else found
 
 
@@ -132,13 +130,22 @@ def test_sizes_are_compared_where_they_may_differ(scale: float) -> None:
     grid = field_of_view(2, 2.0)
     truth = Linear(turn(100.0, 2, SHIFT[:2]).matrix @ torch.diag(torch.tensor([scale, scale, 1.0])).double())
     moving = phantom(moved_view(field_of_view(2, 2.0, half_mm=87.0 * scale), truth, 2.1), "t2", truth, seed=4)
-    found = search(phantom(grid), moving, scale=True)
+    found = search(phantom(grid), moving, motion="similarity")
     assert error_mm(found.best.transform, truth) < 1.0
     size = float(torch.linalg.det(found.best.transform.matrix[:2, :2]).sqrt())
     assert size == pytest.approx(scale, rel=0.02)
     # A rigid search neither tries nor returns another size.
     rigid = PoseSearch(view(phantom(grid)), view(moving), torch.Generator().manual_seed(0)).moments()
     assert float(torch.linalg.det(rigid.best.transform.matrix[:2, :2])) == pytest.approx(1.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_only_shifts_are_tried_where_nothing_else_may_be(ndim: int) -> None:
+    fixed, moving, truth = scene(0.0, ndim)
+    found = search(fixed, moving, motion="translation")
+    for candidate in (found.best, *found.others):
+        assert torch.equal(candidate.transform.matrix[:-1, :-1], torch.eye(ndim, dtype=torch.float64))
+    assert error_mm(found.best.transform, truth) < 2.0
 
 
 def test_moments_alone_find_a_whole_head() -> None:
@@ -186,3 +193,17 @@ def test_a_start_knows_its_lead_and_its_inverse() -> None:
     given = Start.given(moved, "given")
     assert (given.others, given.poses_scored, given.best.origin) == ([], 0, "given")
     assert error_mm(given.best.transform, moved) == 0 < RADIUS_MM
+
+
+def test_close_rivals_are_contenders_and_one_of_them_may_take_the_lead() -> None:
+    poses = [
+        Candidate(turn(a, 3), information, "search") for a, information in ((0, 1.0), (90, 0.9), (180, 0.2))
+    ]
+    start = Start(poses[0], poses[1:], 10)
+    assert start.contenders(within=0.2) == poses[:2]
+    assert start.contenders(within=0.2, most=1) == poses[:1]
+    assert start.contenders(within=0.9) == poses
+    led = start.led_by(poses[1])
+    assert led.best is poses[1]
+    assert led.others == [poses[0], poses[2]]
+    assert led.poses_scored == 10
