@@ -1,6 +1,8 @@
 """What holds for every test: two threads, and property tests that are the same on every CI run."""
 
+import logging
 import os
+from collections.abc import Iterator
 
 # Threads that wait for work sleep instead of spinning: ten times faster where cores are shared.
 # Read when torch is loaded, here and in the processes that tests start.
@@ -18,6 +20,15 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 @pytest.fixture(scope="session", autouse=True)
 def two_threads() -> None:
     torch.set_num_threads(2)
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was() -> Iterator[None]:
+    """The command line sends the package's log to the error stream; here that ends with the test."""
+    logger = logging.getLogger("inforeg")
+    before = logger.handlers, logger.level, logger.propagate
+    yield
+    logger.handlers, logger.level, logger.propagate = before
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

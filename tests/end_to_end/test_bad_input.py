@@ -1,11 +1,9 @@
 """What bad input gets through the command line: one line, an exit code, and nothing left behind."""
 
 import gzip
-import logging
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -236,14 +234,6 @@ def place(tmp_path: Path, inputs: Path) -> Path:
     (tmp_path / "there.nii.gz").write_bytes((inputs / "good.nii.gz").read_bytes())
     (tmp_path / "link.nii.gz").symlink_to(tmp_path / "there.nii.gz")
     return tmp_path
-
-
-@pytest.fixture(autouse=True)
-def log_as_it_was() -> Iterator[None]:
-    logger = logging.getLogger("inforeg")
-    before = logger.handlers, logger.level, logger.propagate
-    yield
-    logger.handlers, logger.level, logger.propagate = before
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:

@@ -1,9 +1,7 @@
 """The demo by the command line: what `make demo` does, and what it prints."""
 
 import json
-import logging
 import re
-from collections.abc import Iterator
 from importlib.util import find_spec
 from math import acos, degrees
 from pathlib import Path
@@ -21,14 +19,6 @@ needs_nilearn = pytest.mark.skipif(
     find_spec("nilearn") is None, reason="the demo's maps are nilearn's, which is not installed"
 )
 LINE = r"mean TRE of (\d+) landmarks: ([\d.]+) mm before, ([\d.]+) mm after"
-
-
-@pytest.fixture(autouse=True)
-def log_as_it_was() -> Iterator[None]:
-    logger = logging.getLogger("inforeg")
-    before = logger.handlers, logger.level, logger.propagate
-    yield
-    logger.handlers, logger.level, logger.propagate = before
 
 
 @needs_nilearn

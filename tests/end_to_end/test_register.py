@@ -1,7 +1,6 @@
 """From file to file by the command line: what a run leaves, and that it can be used and made again."""
 
 import json
-import logging
 import shlex
 import shutil
 import subprocess
@@ -32,12 +31,9 @@ BIG = 614454277
 
 @pytest.fixture(autouse=True)
 def as_it_was() -> Iterator[None]:
-    """The command line sets up the log, and may set threads; here that ends with the test."""
-    logger = logging.getLogger("inforeg")
-    before = logger.handlers, logger.level, logger.propagate
+    """The command line may set threads; here that ends with the test."""
     threads = torch.get_num_threads()
     yield
-    logger.handlers, logger.level, logger.propagate = before
     torch.set_num_threads(threads)
 
 
