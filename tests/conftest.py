@@ -22,13 +22,18 @@ def two_threads() -> None:
     torch.set_num_threads(2)
 
 
-@pytest.fixture(autouse=True)
-def log_as_it_was() -> Iterator[None]:
-    """The command line sends the package's log to the error stream; here that ends with the test."""
+def _fresh_log() -> None:
     logger = logging.getLogger("inforeg")
-    before = logger.handlers, logger.level, logger.propagate
+    logger.handlers, logger.propagate, logger.disabled = [], True, False
+    logger.setLevel(logging.NOTSET)
+
+
+@pytest.fixture(autouse=True)
+def log_as_found() -> Iterator[None]:
+    """The command line sends the package's log to the error stream; every test finds it as Python sets it up."""
+    _fresh_log()
     yield
-    logger.handlers, logger.level, logger.propagate = before
+    _fresh_log()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

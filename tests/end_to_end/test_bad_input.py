@@ -306,6 +306,8 @@ def test_told_to_stop_while_it_writes_it_leaves_nothing(
 ) -> None:
     """The writer is slowed down, so that the signal comes when half a file and a new folder are there."""
     code = (
+        # Where the tests themselves run in the background, Python has been told to ignore interrupts.
+        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import sys, time, inforeg.io.nifti as nifti\n"
         "def slow(path, *_):\n    path.write_text('half'); print('writing', flush=True); time.sleep(60)\n"
         "from inforeg.io import formats\nformats.WRITERS['.nii.gz'] = slow\n"
