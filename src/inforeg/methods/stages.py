@@ -75,14 +75,10 @@ class LinearRun:
 
     def objective(self, level: int, name: str, count: int, near: Linear) -> SampledInformation:
         """Samples of one level, drawn where the moving image is, as far as the transform so far can tell."""
-        plain = self._plain_objective(level, name, count, near)
-        return plain if self.shading is None else shade(plain, self.shading)
-
-    def _plain_objective(self, level: int, name: str, count: int, near: Linear) -> SampledInformation:
         margin = 2 * float(self.pair.fixed_view.coarse.grid.spacing_mm.max())
-        return self._objective_at(
-            level, name, count, self.sampler.seen_by(near, self.pair.moving[0].grid, margin)
-        )
+        sampler = self.sampler.seen_by(near, self.pair.moving[0].grid, margin)
+        plain = self._objective_at(level, name, count, sampler)
+        return plain if self.shading is None else shade(plain, self.shading)
 
     def _objective_at(self, level: int, name: str, count: int, sampler: Stratified) -> SampledInformation:
         pair = self.pair
@@ -187,7 +183,7 @@ class LinearRun:
     def quality(self, stage: LinearStage, start: Linear, margin: float | None) -> Quality:
         """The figures of a result, and the verdict from them."""
         pair, level, transform, name = self.pair, 0, stage.transform, stage.name
-        whole = self.sampler.seen_by(Linear.identity(transform.ndim), None, 0.0)
+        whole = self.sampler
         seen = self.sampler.seen_by(transform, pair.moving[0].grid, 0.0)
         overlap = len(seen.cells) / max(1, len(whole.cells))
         objective = self.objective(level, name, self.settings.samples, transform)

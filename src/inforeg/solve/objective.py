@@ -1,7 +1,5 @@
 """What a transform costs for a pair, by any metric that works on samples."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
@@ -54,6 +52,3 @@ class SampledObjective:
             for values, (low, high) in zip((fixed, warped), self.windows, strict=True)
         )
         return with_overlap(self.metric, fixed, warped, inside, in_fixed.to(torch.float32))
-
-
-Objective = Callable[[Transform], Tensor]
