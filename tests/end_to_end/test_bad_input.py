@@ -308,7 +308,7 @@ def test_told_to_stop_while_it_writes_it_leaves_nothing(
     code = (
         # Where the tests themselves run in the background, Python has been told to ignore interrupts.
         "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "import sys, time, inforeg.io.nifti as nifti\n"
+        "import sys, time, inforeg.io.image_formats.nifti as nifti\n"
         "def slow(path, *_):\n    path.write_text('half'); print('writing', flush=True); time.sleep(60)\n"
         "from inforeg.io import formats\nformats.WRITERS['.nii.gz'] = slow\n"
         "from inforeg.cli.main import main\nsys.exit(main())"

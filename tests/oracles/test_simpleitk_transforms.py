@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from strategies import linears, points
 
 from inforeg.io import read_transform, write_transform
-from inforeg.io.itk import from_sitk
+from inforeg.io.transform_formats.itk import from_sitk
 from inforeg.transforms import Composite, Transform
 
 TOLERANCE_MM = 1e-4

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from inforeg.errors import UsageError
 from inforeg.image.image import Image, Labels
+from inforeg.image.interpolate import inside_grid
 from inforeg.space import Grid
 
 # Where in an image's world the points of another world lie: what a transform does, known here only as a function.
@@ -38,7 +39,9 @@ def sample(
     batch = image.data.shape[0]
     inside = inside_grid(voxel, image.grid.shape).expand(batch, -1)
     if mode == "bspline":
-        return _bspline(image.data, voxel.expand(batch, -1, -1)), inside
+        coefficients = _prefiltered(image).data
+        each = [_bspline(c[None], v) for c, v in zip(coefficients, voxel.expand(batch, -1, -1), strict=True)]
+        return torch.cat(each), inside
     if mode not in ("linear", "nearest"):
         raise UsageError(f"expected interpolation linear, nearest or bspline, got {mode!r}")
     return _grid_sample(image.data, voxel, mode), inside
@@ -48,14 +51,6 @@ def covers(mask: Image, grid: Grid) -> Bool[Tensor, " n"]:
     """Whether the voxel centres of a grid lie in a mask (above 0.5), wherever its own grid is."""
     values, inside = sample(mask, grid.points_mm()[None].to(mask.data.device, torch.float32), mode="nearest")
     return (values[0, 0] > 0.5) & inside[0]
-
-
-def inside_grid(voxel: Float[Tensor, "*n d"], shape: tuple[int, ...]) -> Bool[Tensor, "*n"]:
-    """Whether points, as voxel indices, lie within the outer faces of a grid of that shape."""
-    ends = torch.tensor(shape, dtype=voxel.dtype, device=voxel.device) - 0.5
-    # A touch beyond the face is still inside: indices carry rounding, and ITK decides alike.
-    slack = 1e-5
-    return ((voxel >= -0.5 - slack) & (voxel < ends + slack)).all(dim=-1)
 
 
 def _grid_sample(data: Tensor, voxel: Tensor, mode: str) -> Tensor:
@@ -90,70 +85,6 @@ def _grid_sample(data: Tensor, voxel: Tensor, mode: str) -> Tensor:
     return values[..., :n]
 
 
-def _bspline(data: Tensor, voxel: Tensor) -> Tensor:
-    # scipy's cubic B-spline with mirrored ends is the one of ITK; it is used for output, not inside a search.
-    from scipy.ndimage import map_coordinates, spline_filter
-
-    results = []
-    for volume, points in zip(data, voxel, strict=True):
-        for channel in volume:
-            ends = torch.tensor(channel.shape, dtype=points.dtype) - 1
-            coordinates = torch.minimum(points.cpu().clamp(min=0), ends).T.numpy()
-            # scipy cannot filter an axis of one voxel; along such an axis there is nothing to interpolate.
-            coefficients = spline_filter(channel.cpu().double().numpy(), order=3, mode="mirror")
-            values = map_coordinates(coefficients, coordinates, order=3, mode="mirror", prefilter=False)
-            results.append(torch.as_tensor(values, dtype=data.dtype, device=data.device))
-    return torch.stack(results).reshape(*data.shape[:2], -1)
-
-
-def value_and_gradient(
-    volume: Float[Tensor, "*shape"], voxel: Float[Tensor, "n d"]
-) -> tuple[Float[Tensor, " n"], Float[Tensor, "n d"]]:
-    """Linear interpolation of one channel and its exact derivative (per voxel), in one pass.
-
-    Points outside take the edge's value, and a derivative of zero along the axes they left by. Written out because
-    the solvers need the spatial derivative itself, and autograd through `grid_sample` takes three times as long.
-    """
-    d = voxel.shape[-1]
-    flat = volume.reshape(-1)
-    base: Tensor | None = None
-    steps: list[int | Tensor] = []
-    fractions: list[Tensor] = []
-    alive: list[Tensor] = []
-    for axis in range(d):
-        n = volume.shape[axis]
-        x = voxel[:, axis]
-        bounded = x.clamp(0, n - 1)
-        low = bounded.floor().clamp(max=max(n - 2, 0))
-        fractions.append(bounded - low)
-        alive.append((x == bounded).to(volume.dtype))
-        index = low.to(torch.int32)
-        base = index if base is None else base * n + index
-        stride = 1
-        for later in volume.shape[axis + 1 :]:
-            stride *= later
-        steps.append(stride if n > 1 else 0)
-    assert base is not None
-    corners: dict[tuple[int, ...], Tensor] = {(): base}
-    for axis in range(d):
-        corners = {(*key, bit): index + bit * steps[axis] for key, index in corners.items() for bit in (0, 1)}
-    values = {key: torch.index_select(flat, 0, index) for key, index in corners.items()}
-    # Fold one axis at a time; differences along folded axes ride along as separate tables.
-    tables: list[dict[tuple[int, ...], Tensor]] = [values]
-    for axis in reversed(range(d)):
-        w = fractions[axis]
-        folded = []
-        for table in tables:
-            keys = {key[:-1] for key in table}
-            folded.append({k: torch.lerp(table[(*k, 0)], table[(*k, 1)], w) for k in keys})
-        top = tables[0]
-        slope = {k: (top[(*k, 1)] - top[(*k, 0)]) * alive[axis] for k in {key[:-1] for key in top}}
-        tables = [folded[0], slope, *folded[1:]]
-    value = tables[0][()]
-    gradient = torch.stack([table[()] for table in tables[1:]], dim=-1)
-    return value, gradient
-
-
 def resample(
     image: Image,
     grid: Grid,
@@ -179,7 +110,7 @@ def resample(
         image = _prefiltered(image)
     for rows, voxel in _chunks(image, grid, transform, torch.float64 if mode != "linear" else torch.float32):
         if mode == "bspline":
-            values = _bspline_chunk(image.data, voxel)
+            values = _bspline(image.data, voxel)
         else:
             values = _grid_sample(image.data, voxel[None].to(image.data.device), mode)
         inside = inside_grid(voxel, image.grid.shape).to(values.device)
@@ -297,6 +228,8 @@ def _chunks(
 
 
 def _prefiltered(image: Image) -> Image:
+    # scipy's cubic B-spline with mirrored ends is the one of ITK; it is used for output, not inside a search. An axis
+    # of one voxel it leaves as it is.
     from scipy.ndimage import spline_filter
 
     volumes = [
@@ -305,7 +238,7 @@ def _prefiltered(image: Image) -> Image:
     return Image(torch.as_tensor(np.array(volumes), dtype=torch.float32), image.grid, image.name, image.dtype)
 
 
-def _bspline_chunk(coefficients: Tensor, voxel: Tensor) -> Tensor:
+def _bspline(coefficients: Tensor, voxel: Tensor) -> Tensor:
     from scipy.ndimage import map_coordinates
 
     ends = torch.tensor(coefficients.shape[2:], dtype=voxel.dtype) - 1

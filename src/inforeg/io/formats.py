@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inforeg.errors import ReadError, UsageError
-from inforeg.io import nifti, objects, pictures
+from inforeg.io import objects
+from inforeg.io.image_formats import nifti, pictures
 from inforeg.io.ahead import taken
 from inforeg.io.stored import Stored
 

@@ -17,11 +17,11 @@ def read(source: Any) -> Stored:
     """
     library = type(source).__module__.split(".")[0]
     if library == "SimpleITK":
-        from inforeg.io.pictures import from_sitk
+        from inforeg.io.image_formats.pictures import from_sitk
 
         return from_sitk(source, "the SimpleITK image")
     if hasattr(source, "affine") and hasattr(source, "dataobj"):
-        from inforeg.io.nifti import flatten
+        from inforeg.io.image_formats.nifti import flatten
 
         values = _numeric(source.dataobj, "the nibabel image")
         while values.ndim > 3 and values.shape[-1] == 1:

@@ -1,57 +1,51 @@
-"""The door for transforms: which file format reads and writes them."""
+"""The door for transforms: which format reads and writes a file."""
 
-import json
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inforeg.errors import InforegError, ReadError, UsageError, WriteError
-from inforeg.io import itk
+from inforeg.errors import InforegError, ReadError, UsageError
 from inforeg.io.atomic import atomic_path
+from inforeg.io.compressed import GzipStream, is_gzip
 from inforeg.io.files import check_there
-from inforeg.transforms import Composite, Linear, Transform
-from inforeg.transforms.linear import compose
+from inforeg.io.transform_formats import FORMATS, Context, Format
+from inforeg.space import Grid
+from inforeg.transforms import Transform
 
-# A format is one line here.
-READERS: dict[str, Callable[[Path], Transform]] = {
-    ".tfm": itk.read,
-    ".txt": itk.read,
-    ".h5": itk.read,
-    ".hdf5": itk.read,
-    ".mat": itk.read,
-    ".xfm": itk.read,
-    ".json": lambda path: _read_json(path),
-}
-WRITERS: dict[str, Callable[[Transform, Path, Tensor | None], None]] = {
-    ".tfm": itk.write_text,
-    ".txt": itk.write_text,
-    ".h5": itk.write_hdf5,
-    ".hdf5": itk.write_hdf5,
-    ".json": lambda transform, path, _: _write_json(transform, path),
-}
-
-_FRAME = "RAS+ mm, fixed to moving"
+_HEAD_BYTES = 4096
 
 
-def read_transform(path: str | os.PathLike[str]) -> Transform:
+def read_transform(
+    path: str | os.PathLike[str],
+    *,
+    format: str | None = None,
+    fixed: Grid | None = None,
+    moving: Grid | None = None,
+) -> Transform:
     """The transform in a file, fixed points to moving points in RAS+ mm.
 
-    ITK's `.tfm`, `.txt`, `.h5`, `.mat` and `.xfm` (centre folded in, LPS turned into RAS+), and our `.json`.
-    Linear neighbours become one matrix. Raises `ReadError` for a file that is missing, damaged or of a kind
-    that is not read.
+    What the file holds says which format it is; `format` (see `transform_formats.FORMATS`) says it where the file
+    cannot. Formats that count in voxels (FSL) need the grids of both images. Linear neighbours in a chain become one
+    matrix. Raises `ReadError` for a file that is missing, damaged or of a kind that is not read, and `UsageError` for
+    an unknown format or a missing grid.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in READERS:
-        raise ReadError(f"expected a transform ({', '.join(READERS)}), got {path}")
+    context = Context(fixed, moving)
+    candidates = _of_suffix(path, format, "to read")
+    check_there(path)
+    if format is None or len(candidates) > 1:
+        head = _head(path)
+        known = [candidate for candidate in candidates if candidate.load().recognises(head)]
+        if not known:
+            names = " or ".join(dict.fromkeys(candidate.name for candidate in candidates))
+            raise ReadError(f"expected a transform ({names}) in {path}, and it holds none; is it renamed?")
+        candidates = known
     try:
-        return READERS[suffix](path)
-    except ReadError:
+        transform: Transform = candidates[0].load().read(path, context)
+        return transform
+    except (ReadError, UsageError):
         raise
     except InforegError as error:
         raise ReadError(f"{path}: {error}") from None
@@ -61,46 +55,51 @@ def write_transform(
     transform: Transform,
     path: str | os.PathLike[str],
     *,
+    format: str | None = None,
+    fixed: Grid | None = None,
+    moving: Grid | None = None,
     centre_mm: Float[Tensor, " d"] | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write a transform as ITK's text (`.tfm`, `.txt`) or composite (`.h5`), or as our `.json`.
+    """Write a transform in the format that the file's name says, or `format` where several have that ending.
 
     `centre_mm` (RAS+) is the centre that ITK's matrices are written about; it changes the numbers, not the
-    transform. ITK has no projective transform: those go to `.json`, a plain matrix in RAS+ mm. The same
-    transform gives the same bytes. Raises `WriteError` for a transform the format cannot hold, and
-    `OutputExists` without `overwrite`.
+    transform. Formats that count in voxels (FSL, FreeSurfer) need the grids of both images. The same transform gives
+    the same bytes. Raises `WriteError` for a transform the format cannot hold, and `OutputExists` without
+    `overwrite`.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in WRITERS:
-        raise UsageError(f"expected a file name in {', '.join(WRITERS)} for a transform, got {path}")
+    chosen = next((f for f in _of_suffix(path, format, "to write") if f.writes), None)
+    if chosen is None:
+        raise UsageError(f"{format or path.suffix} is read and not written; use one of {_endings(writes=True)}")
     with atomic_path(path, overwrite) as temporary:
-        WRITERS[suffix](transform, temporary, centre_mm)
+        chosen.load().write(transform, temporary, Context(fixed, moving, centre_mm))
 
 
-def _write_json(transform: Transform, path: Path) -> None:
-    parts = transform.parts if isinstance(transform, Composite) else (transform,)
-    chain = []
-    for part in parts:
-        if not isinstance(part, Linear):
-            raise WriteError(f"cannot write a {type(part).__name__} to .json")
-        chain.append({"matrix": part.matrix.tolist()})
-    # The last of the chain is applied first, as in a product of matrices.
-    text = json.dumps({"inforeg_transform": 1, "frame": _FRAME, "chain": chain}, indent=1)
-    path.write_text(text + "\n", encoding="utf-8")
+def _of_suffix(path: Path, format: str | None, purpose: str) -> list[Format]:
+    name = path.name.lower()
+    if format is not None and format not in {f.name for f in FORMATS}:
+        known = ", ".join(dict.fromkeys(f.name for f in FORMATS))
+        raise UsageError(f"unknown format of transforms {format!r}; expected one of {known}")
+    found = [f for f in FORMATS if name.endswith(f.suffixes) and format in (None, f.name)]
+    if not found:
+        what = f"of format {format} " if format else ""
+        kind = UsageError if purpose == "to write" else ReadError
+        raise kind(f"expected a transform {what}{purpose} ({_endings(format)}), got {path}")
+    return found
 
 
-def _read_json(path: Path) -> Transform:
-    check_there(path)
+def _endings(format: str | None = None, writes: bool = False) -> str:
+    chosen = [f for f in FORMATS if format in (None, f.name) and (f.writes or not writes)]
+    return ", ".join(dict.fromkeys(suffix for f in chosen for suffix in f.suffixes))
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if not is_gzip(head):
+        return head
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict) or content.get("inforeg_transform") != 1:
-            raise ReadError(f'expected a transform of inforeg in {path}: it has no "inforeg_transform": 1')
-        if content["frame"] != _FRAME:
-            raise ReadError(f"{path}: expected the frame {_FRAME!r}, got {content['frame']!r}")
-        return compose(
-            [Linear(torch.tensor(part["matrix"], dtype=torch.float64)) for part in content["chain"]]
-        )
-    except (ValueError, KeyError, TypeError, IndexError, OSError, RecursionError) as error:
-        raise ReadError(f"expected a transform of inforeg in {path}: {error}") from None
+        return GzipStream(head).read(_HEAD_BYTES)
+    except ValueError:
+        return b""

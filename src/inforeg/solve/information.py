@@ -19,7 +19,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from inforeg.image import Image
-from inforeg.image.sample import inside_grid, sample, value_and_gradient
+from inforeg.image.interpolate import inside_grid, value_and_gradient
+from inforeg.image.sample import sample
 from inforeg.transforms import Linear, LinearGroup
 
 FINE = 256

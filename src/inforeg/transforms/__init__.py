@@ -1,12 +1,16 @@
 """Values that take fixed world points to moving world points."""
 
 from inforeg.transforms.base import Composite, Transform
+from inforeg.transforms.bspline import BSpline
+from inforeg.transforms.displacement import Displacement
 from inforeg.transforms.fit import fit_affine, fit_rigid, fit_similarity, fit_translation
 from inforeg.transforms.groups import LinearGroup, group
 from inforeg.transforms.linear import Linear
 
 __all__ = [
+    "BSpline",
     "Composite",
+    "Displacement",
     "Linear",
     "LinearGroup",
     "Transform",

@@ -1,8 +1,10 @@
 """What every transform can do, and chains of transforms."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -20,6 +22,10 @@ class Transform(ABC):
     @abstractmethod
     def __call__(self, points_mm: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
         """Where in the moving image's world the given points of the fixed image's world lie."""
+
+    @abstractmethod
+    def jacobian(self, points_mm: Float[Tensor, "n d"]) -> Float[Tensor, "n d d"]:
+        """Derivatives of the moving coordinates (rows) by the fixed ones (columns) at fixed points."""
 
     @abstractmethod
     def inverse(self) -> "Transform":
@@ -55,5 +61,20 @@ class Composite(Transform):
             points_mm = part(points_mm)
         return points_mm
 
+    def jacobian(self, points_mm: Float[Tensor, "n d"]) -> Float[Tensor, "n d d"]:
+        d = self.ndim
+        product = torch.eye(d, dtype=points_mm.dtype, device=points_mm.device).expand(len(points_mm), d, d)
+        for part in reversed(self.parts):
+            product = part.jacobian(points_mm) @ product
+            points_mm = part(points_mm)
+        return product
+
     def inverse(self) -> "Composite":
         return Composite(tuple(part.inverse() for part in reversed(self.parts)))
+
+
+def in_chunks(function: Callable[[Tensor], Tensor], points: Tensor, size: int = 1 << 20) -> Tensor:
+    """A function of points, evaluated part by part, so that what it needs on the way does not grow with them."""
+    if len(points) <= size:
+        return function(points)
+    return torch.cat([function(part) for part in points.split(size)])

@@ -72,6 +72,15 @@ class Linear(Transform):
             return mapped
         return mapped / (points_mm @ m[d, :d] + m[d, d])[..., None]
 
+    def jacobian(self, points_mm: Float[Tensor, "n d"]) -> Float[Tensor, "n d d"]:
+        d = self.ndim
+        m = self.matrix.to(points_mm.device, points_mm.dtype)
+        if self.is_affine:
+            return m[:d, :d].expand(len(points_mm), d, d)
+        # The quotient rule of the division by the last coordinate.
+        below = points_mm @ m[d, :d] + m[d, d]
+        return (m[:d, :d] - self(points_mm)[:, :, None] * m[d, :d]) / below[:, None, None]
+
     def __matmul__(self, other: Transform) -> Transform:
         if isinstance(other, Linear):
             if other.ndim != self.ndim:

@@ -8,7 +8,7 @@ from scipy.ndimage import map_coordinates
 from strategies import rotation
 
 from inforeg.image import Image, Labels, resample, resample_labels, sample
-from inforeg.image.sample import inside_grid, value_and_gradient
+from inforeg.image.interpolate import inside_grid, value_and_gradient
 from inforeg.space import Grid
 from inforeg.transforms import Linear
 

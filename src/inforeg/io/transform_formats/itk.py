@@ -17,6 +17,7 @@ from inforeg.io.files import check_there
 from inforeg.io.hdf5 import Tree, hdf5_bytes
 from inforeg.io.lps import flip_points, flip_transform
 from inforeg.io.simpleitk import LIBRARY_ERRORS, quiet_libraries, reason, simpleitk
+from inforeg.io.transform_formats import Context
 from inforeg.transforms import Composite, Linear, Transform
 from inforeg.transforms.linear import compose
 
@@ -24,7 +25,12 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 _TEXT_HEAD = "#Insight Transform File V1.0\n"
 
 
-def read(path: Path) -> Transform:
+def recognises(_head: bytes) -> bool:
+    """Whether a file that begins so may be one of these."""
+    return True
+
+
+def read(path: Path, _context: Context) -> Transform:
     """The transform in an ITK file, fixed points to moving points in RAS+ mm, with its centre folded in.
 
     Linear transforms of every kind (Euler, versor, similarity, affine, translation, scale), alone or in
@@ -84,6 +90,12 @@ def _part(transform: Any, name: str) -> Linear:
     if not np.isfinite(matrix).all():
         raise ReadError(f"{name} holds NaN or infinity")
     return Linear(torch.from_numpy(flip_transform(matrix)))
+
+
+def write(transform: Transform, path: Path, context: Context) -> None:
+    """By the ending: text or composite HDF5."""
+    which = write_hdf5 if path.suffix.lower() in (".h5", ".hdf5") else write_text
+    which(transform, path, context.centre_mm)
 
 
 def write_text(transform: Transform, path: Path, centre_mm: Tensor | None = None) -> None:

@@ -1,0 +1,1 @@
+"""One file for each kind of file of points, meshes or streamlines; `inforeg.io.points` is their door."""
