@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True, database=None)
+# For the round trips of every format: an hour or more (`make round-trips`).
+settings.register_profile("thorough", settings.get_profile("ci"), max_examples=10_000)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 

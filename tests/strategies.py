@@ -1,4 +1,4 @@
-"""Random geometry for property tests: oblique, anisotropic, sheared, flipped grids, and linear transforms.
+"""Random geometry for property tests: oblique, anisotropic, sheared, flipped grids, and transforms.
 
 Strategies draw plain numbers; what they stand for is built by the test, outside of drawing.
 """
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from inforeg.space import Grid
-from inforeg.transforms import Linear, group
+from inforeg.transforms import BSpline, Composite, Displacement, Linear, group
 
 
 def numbers(low: float, high: float) -> st.SearchStrategy[float]:
@@ -105,7 +105,72 @@ def linears(ndim: int, name: str = "affine", size: float = 0.6) -> st.SearchStra
     )
 
 
+def clouds(
+    ndim: int, count: int | None = None, reach_mm: float = 1e4
+) -> st.SearchStrategy[list[list[float]]]:
+    """Points anywhere, to the last digit of float64; of any number unless `count` is given."""
+    row = st.lists(st.floats(-reach_mm, reach_mm), min_size=ndim, max_size=ndim)
+    return st.lists(row, min_size=count or 1, max_size=count or 12)
+
+
 def points(ndim: int, count: int = 40, reach_mm: float = 80.0, seed: int = 0) -> Tensor:
     """The same random world points every time, `(count, ndim)`."""
     generator = torch.Generator().manual_seed(seed)
     return (torch.rand(count, ndim, generator=generator, dtype=torch.float64) * 2 - 1) * reach_mm
+
+
+class FieldNumbers(NamedTuple):
+    """What a displacement field is made from: its values are noise of a seed, so that drawing it costs nothing."""
+
+    where: GridNumbers
+    size_mm: float
+    seed: int
+    double: bool
+
+    def transform(self) -> Displacement:
+        grid = self.where.grid()
+        vectors = _noise((grid.ndim, *grid.shape), self.size_mm, self.seed)
+        return Displacement(vectors if self.double else vectors.to(torch.float32), grid)
+
+
+def displacements(where: st.SearchStrategy[GridNumbers]) -> st.SearchStrategy[FieldNumbers]:
+    """Displacement fields in float32 and float64 on grids that `where` draws."""
+    return st.builds(FieldNumbers, where, numbers(0, 60), st.integers(0, 2**31), st.booleans())
+
+
+class SplineNumbers(NamedTuple):
+    """What a B-spline transform is made from."""
+
+    where: GridNumbers
+    size_mm: float
+    seed: int
+
+    def transform(self) -> BSpline:
+        grid = self.where.grid()
+        return BSpline(_noise((grid.ndim, *grid.shape), self.size_mm, self.seed), grid)
+
+
+def bsplines(where: st.SearchStrategy[GridNumbers]) -> st.SearchStrategy[SplineNumbers]:
+    """Free-form deformations on control grids that `where` draws, of at least four points along each axis."""
+    return st.builds(SplineNumbers, where, numbers(0, 60), st.integers(0, 2**31))
+
+
+class ChainNumbers(NamedTuple):
+    """What a chain of transforms is made from."""
+
+    parts: list[LinearNumbers | FieldNumbers | SplineNumbers]
+
+    def transform(self) -> Composite:
+        return Composite(tuple(part.transform() for part in self.parts))
+
+
+def chains(
+    parts: st.SearchStrategy[LinearNumbers | FieldNumbers | SplineNumbers], longest: int = 4
+) -> st.SearchStrategy[ChainNumbers]:
+    """Chains of two parts or more."""
+    return st.builds(ChainNumbers, st.lists(parts, min_size=2, max_size=longest))
+
+
+def _noise(shape: tuple[int, ...], size: float, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return size * (torch.rand(shape, generator=generator, dtype=torch.float64) * 2 - 1)

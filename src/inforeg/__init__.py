@@ -36,9 +36,12 @@ if TYPE_CHECKING:  # what type checkers and editors see; a new name stands here 
     from inforeg.methods import Result as Result
     from inforeg.register import register as register
     from inforeg.space import Grid as Grid
+    from inforeg.transforms import BSpline as BSpline
     from inforeg.transforms import Composite as Composite
+    from inforeg.transforms import Displacement as Displacement
     from inforeg.transforms import Linear as Linear
     from inforeg.transforms import Transform as Transform
+    from inforeg.transforms import approximate_inverse as approximate_inverse
 
 _PACKAGES = ("errors", "evaluate", "image", "io", "methods", "metrics", "space", "transforms")
 _NAMES = {
@@ -48,7 +51,7 @@ _NAMES = {
     "methods": ("Result",),
     "register": ("register",),
     "space": ("Grid",),
-    "transforms": ("Composite", "Linear", "Transform"),
+    "transforms": ("BSpline", "Composite", "Displacement", "Linear", "Transform", "approximate_inverse"),
 }
 _WHERE = {name: module for module, names in _NAMES.items() for name in names}
 

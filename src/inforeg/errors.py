@@ -7,10 +7,21 @@ QUALITY_EXIT_CODE = 3
 """The run finished, but its own quality check did not pass; it is a value of the result, not an exception."""
 
 
+# A message repeats what a file said; a damaged or hostile one says much, and says it to the terminal.
+_LONGEST = 1000
+_KEPT = 450
+
+
 class InforegError(Exception):
-    """Anything inforeg raises on purpose; `exit_code` is what the command line ends with."""
+    """Anything inforeg raises on purpose; `exit_code` is what the command line ends with.
+
+    The message is plain text: control characters are spelt out, and a long one is cut in its middle.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(_plain(message))
 
 
 class UsageError(InforegError):
@@ -43,3 +54,10 @@ class NotEnoughMemory(InforegError):
     """The device has less memory than the run needs."""
 
     exit_code = 4
+
+
+def _plain(message: str) -> str:
+    text = str(message)
+    if len(text) > _LONGEST:
+        text = f"{text[:_KEPT]} ... {text[-_KEPT:]}"
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)

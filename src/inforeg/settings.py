@@ -110,7 +110,7 @@ class Settings(BaseModel):
 def _parse_json(text: str) -> dict[str, Any]:
     try:
         values = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ReadError(f"expected settings in JSON: {error}") from None
     if not isinstance(values, dict):
         raise ReadError(f"expected settings as a JSON object, got {type(values).__name__}")
@@ -120,7 +120,7 @@ def _parse_json(text: str) -> dict[str, Any]:
 def _parse_toml(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ReadError(f"expected settings in TOML: {error}") from None
 
 

@@ -60,9 +60,10 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     points = landmarks(3)
     write_points(points, folder / "t1.csv")
     write_points(TRUTH(points), folder / "t2.csv")
-    write_points(Linear(torch.diag(torch.tensor([-1.0, -1, 1, 1])).double())(points), folder / "t1_lps.csv")
-    flip = torch.diag(torch.tensor([-1.0, -1, 1, 1])).double()
-    write_points(Linear(flip @ TRUTH.matrix)(points), folder / "t2_lps.csv")
+    for name, marked in (("t1", points), ("t2", TRUTH(points))):
+        # As ANTs writes them: in LPS, and not saying so.
+        rows = (",".join(map(str, row)) for row in (marked * torch.tensor([-1.0, -1, 1])).tolist())
+        (folder / f"{name}_lps.csv").write_text("\n".join(("x,y,z", *rows)) + "\n")
     return folder
 
 

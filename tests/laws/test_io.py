@@ -8,17 +8,20 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import GridNumbers, grids, linears, points
+from point_samples import samples
+from strategies import GridNumbers, LinearNumbers, clouds, grids, linears, points
 
 from inforeg.errors import InforegError
 from inforeg.image import Image, Labels
 from inforeg.io import (
     read_image,
     read_labels,
+    read_point_set,
     read_points,
     read_transform,
     write_image,
     write_labels,
+    write_point_set,
     write_points,
     write_transform,
 )
@@ -140,3 +143,43 @@ def test_chains_in_their_order_about_any_centre(suffix: str, data: st.DataObject
         write_transform(chain, Path(folder) / f"a{suffix}", centre_mm=centre)
         read = read_transform(Path(folder) / f"a{suffix}")
     torch.testing.assert_close(read(points(3)), chain(points(3)), rtol=1e-10, atol=1e-9)
+
+
+POINT_FILES = samples()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".mrk.json", ".fcsv", ".vtk", ".ply", ".obj", ".pts"])
+@given(data=st.data())
+@settings(max_examples=40)
+def test_new_files_of_points_to_the_last_digit(suffix: str, data: st.DataObject) -> None:
+    ndim = data.draw(st.sampled_from([2, 3]))
+    cloud = torch.tensor(data.draw(clouds(ndim)), dtype=torch.float64)
+    space = data.draw(st.sampled_from(["lps"] if suffix == ".pts" else ["ras", "lps"]))
+    with tempfile.TemporaryDirectory() as folder:
+        write_points(cloud, Path(folder) / f"a{suffix}", space=space)
+        read = read_point_set(Path(folder) / f"a{suffix}", ndim=ndim)
+    assert torch.equal(read.points_mm, cloud)
+    assert read.space == space
+
+
+@pytest.mark.parametrize("suffix", dict.fromkeys(sample.suffix for sample in POINT_FILES.values()))
+@given(data=st.data())
+@settings(max_examples=100)
+def test_points_moved_by_a_transform_written_and_read(suffix: str, data: st.DataObject) -> None:
+    """Where they were put, within the type of the file's numbers; and where they came from, once moved back."""
+    sample = data.draw(st.sampled_from([s for s in POINT_FILES.values() if s.suffix == suffix]))
+    said = None if sample.space else data.draw(st.sampled_from(["ras", "lps"]))
+    with tempfile.TemporaryDirectory() as folder:
+        first, second, third = (Path(folder) / f"{name}{suffix}" for name in "abc")
+        first.write_bytes(sample.content)
+        found = read_point_set(first, space=said)
+        numbers: LinearNumbers = data.draw(linears(found.points_mm.shape[1]))
+        moved = found.moved(numbers.transform()(found.points_mm))
+        write_point_set(moved, second)
+        again = read_point_set(second, space=said)
+        write_point_set(again.moved(found.points_mm), third)
+        back = read_point_set(third, space=said)
+    apart_mm = (again.points_mm - moved.points_mm).abs().max()
+    assert float(apart_mm) <= sample.precision_mm(moved.points_mm.numpy())
+    assert (again.space, again.origin.format) == (found.space, found.origin.format)
+    assert float((back.points_mm - found.points_mm).abs().max()) <= sample.precision_mm(sample.numbers)

@@ -26,3 +26,11 @@ def test_exit_codes_are_the_documented_ones():
 
 def test_existing_output_is_a_write_error():
     assert issubclass(errors.OutputExists, errors.WriteError)
+
+
+def test_a_message_cannot_steer_the_terminal_or_fill_it():
+    said = str(errors.ReadError("got '\x1b[2J\x07\udca0\x00 é'"))
+    assert said == r"got '\x1b[2J\x07\udca0\x00 é'"
+    long = str(errors.ReadError("begin " + "9" * 100_000 + " end"))
+    assert len(long) < 1000
+    assert long.startswith("begin 9") and long.endswith("9 end")

@@ -1,7 +1,9 @@
 import inforeg
 
 NAMES = [
+    "BSpline",
     "Composite",
+    "Displacement",
     "Grid",
     "Image",
     "InforegError",
@@ -10,6 +12,7 @@ NAMES = [
     "Result",
     "Transform",
     "__version__",
+    "approximate_inverse",
     "errors",
     "evaluate",
     "image",

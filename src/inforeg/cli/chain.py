@@ -1,32 +1,78 @@
-"""Chains of transforms as a user lists them: in the order points travel from the reference to the image."""
+"""Chains of transforms as a user lists them, and what a command says about them."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from inforeg.errors import UsageError
+from inforeg.cli import names
+from inforeg.errors import ReadError, UsageError
 
 if TYPE_CHECKING:
+    from inforeg.register.chains import Link, Space
+    from inforeg.space import Grid
     from inforeg.transforms import Transform
+
+SIDES = ("fixed", "moving")
+
+
+def side(value: str | None) -> Any:
+    """`--on`, checked."""
+    return None if value is None else names.one_of("--on", value, SIDES)
+
+
+def read_links(
+    paths: Sequence[Path], format: str | None, fixed: "Grid | None" = None, moving: "Grid | None" = None
+) -> "list[Link]":
+    """The files and folders of a chain; formats that count in voxels take the grids of the two images."""
+    from inforeg.register.chains import read_link
+
+    return [read_link(path, format=format, fixed=fixed, moving=moving) for path in paths]
+
+
+def read_plain_chain(
+    paths: Sequence[Path], format: str | None, fixed: Path | None = None, moving: Path | None = None
+) -> "tuple[Transform, str]":
+    """A chain from fixed to moving as its files say it, and in words."""
+    from inforeg.register.chains import for_points
+
+    if not paths:
+        raise UsageError("expected at least one --transform")
+    links = read_links(paths, format, grid_of(fixed), grid_of(moving))
+    found = for_points(links, "fixed", ndim=links[0].transform.ndim)
+    return found.transform, found.words
 
 
 def read_chain(paths: Sequence[Path], ndim: int) -> "Transform":
-    """One transform from files, the first applied first to points of the reference; none is the identity."""
-    from inforeg.io import read_transform
-    from inforeg.transforms import Linear
-    from inforeg.transforms.linear import compose
+    """A chain from fixed to moving; no files are the identity."""
+    from inforeg.register.chains import for_points
 
-    if not paths:
-        return Linear.identity(ndim)
-    parts = [read_transform(path) for path in paths]
-    for path, part in zip(paths, parts, strict=True):
-        if part.ndim != ndim:
-            raise UsageError(f"expected a {ndim}-D transform for these images, and {path} is {part.ndim}-D")
-    # In a product, what is applied first stands last.
-    return compose(parts[::-1])
+    return for_points(read_links(paths, None), "fixed", ndim=ndim).transform
 
 
 def in_words(paths: Sequence[Path], reference: Path, image: Path) -> str:
     """The chain as the tool understood it."""
     steps = " -> ".join(str(path) for path in paths) if paths else "no transform (the headers as they are)"
     return f"points travel {reference} -> {steps} -> {image}"
+
+
+def space_of(path: Path, grid: "Grid | None" = None) -> "Space":
+    """An image file as one end of a chain."""
+    from inforeg.register.chains import Space
+
+    return Space(str(path), grid if grid is not None else grid_of(path), path)
+
+
+def grid_of(path: Path | None) -> "Grid | None":
+    """The grid of an image file, from its header alone."""
+    import torch
+
+    from inforeg.io import read_header
+    from inforeg.space import Grid
+
+    if path is None:
+        return None
+    header = read_header(path)
+    try:
+        return Grid(header.shape, torch.from_numpy(header.voxel_to_world.copy()))
+    except ReadError as error:
+        raise ReadError(f"{path}: {error}") from None

@@ -18,14 +18,19 @@ _SPACES = ("ras", "lps", "voxel")
 
 def evaluate(
     fixed_points: Annotated[
-        Path | None, typer.Option("--fixed-points", help="CSV of points in the fixed image.")
+        Path | None, typer.Option("--fixed-points", help="File of points in the fixed image, such as CSV.")
     ] = None,
     moving_points: Annotated[
-        Path | None, typer.Option("--moving-points", help="CSV of the same points in the moving image.")
+        Path | None, typer.Option("--moving-points", help="File of the same points in the moving image.")
     ] = None,
     points: Annotated[
-        str, typer.Option("--points", help="What the numbers are: ras or lps (mm), or voxel (pixel) indices.")
-    ] = "ras",
+        str | None,
+        typer.Option(
+            "--points",
+            "--space",
+            help="What the numbers are, where the files do not say it: ras or lps (mm), or voxel (pixel) indices.",
+        ),
+    ] = None,
     fixed_labels: Annotated[
         Path | None, typer.Option("--fixed-labels", help="Labels of the fixed image.")
     ] = None,
@@ -46,7 +51,8 @@ def evaluate(
 ) -> None:
     """Measure point errors (TRE, mm), label overlap (Dice), or both, before and after the transforms."""
     console.start(quiet, verbose, debug)
-    names.one_of("--points", points, _SPACES)
+    if points is not None:
+        names.one_of("--points", points, _SPACES)
     with_points = _pair("points", fixed_points, moving_points)
     with_labels = _pair("labels", fixed_labels, moving_labels)
     if with_points is None and with_labels is None:
@@ -76,7 +82,12 @@ def _pair(what: str, of_fixed: Path | None, of_moving: Path | None) -> tuple[Pat
 
 
 def _points(
-    of_fixed: Path, of_moving: Path, space: str, fixed: Path | None, moving: Path | None, paths: list[Path]
+    of_fixed: Path,
+    of_moving: Path,
+    space: str | None,
+    fixed: Path | None,
+    moving: Path | None,
+    paths: list[Path],
 ) -> dict[str, Any]:
     from inforeg.evaluate import point_errors, tre_mm
     from inforeg.io import read_points

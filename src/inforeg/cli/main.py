@@ -14,8 +14,15 @@ import typer
 
 from inforeg._version import __version__
 from inforeg.cli.apply import apply
+from inforeg.cli.apply_points import apply_points
+from inforeg.cli.compose import compose
+from inforeg.cli.convert import convert
 from inforeg.cli.demo import demo
+from inforeg.cli.doctor import doctor
 from inforeg.cli.evaluate import evaluate
+from inforeg.cli.info import info
+from inforeg.cli.invert import invert
+from inforeg.cli.jacobian import jacobian
 from inforeg.cli.register import register
 from inforeg.errors import InforegError, NotEnoughMemory
 
@@ -36,7 +43,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 # A command is one line here.
-for command in (register, apply, evaluate, demo):
+for command in (
+    register,
+    apply,
+    apply_points,
+    invert,
+    compose,
+    convert,
+    jacobian,
+    info,
+    evaluate,
+    doctor,
+    demo,
+):
     app.command(epilog=EPILOG)(command)
 
 
@@ -96,6 +115,8 @@ def _explain(error: Exception) -> tuple[str, int]:
         return f"{message}; see {where} --help", int(getattr(error, "exit_code", 2))
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or _is_allocation(error):
         return "not enough memory for this run", NotEnoughMemory.exit_code
+    if isinstance(error, OSError) and error.filename is not None:  # such as a name that is too long
+        return f"cannot use {error.filename}: {error.strerror}", InforegError.exit_code
     message = f"{type(error).__name__}: {error}; this is a fault of inforeg's: report what --debug says"
     return message, InforegError.exit_code
 

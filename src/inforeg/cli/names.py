@@ -10,6 +10,7 @@ from inforeg.errors import UsageError
 TRANSFORMS = ("translation", "rigid", "similarity", "affine", "projective", "auto")
 STARTS = ("auto", "header", "centre", "mass", "moments", "search")
 INTERPOLATIONS = ("linear", "nearest", "bspline")
+FORMATS = ("itk", "minc", "elastix", "fsl", "freesurfer", "afni", "plain", "x5", "inforeg")
 METRICS = ("mi", "nmi", "mine", "mse", "ncc")
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
@@ -20,9 +21,8 @@ def one_of(flag: str, value: str, known: Sequence[str]) -> str:
     if value in known:
         return value
     near = get_close_matches(value.lower(), known, n=3, cutoff=0.5)
-    hint = (
-        f"did you mean {' or '.join(near)}?" if near else f"expected {', '.join(known[:-1])} or {known[-1]}"
-    )
+    listed = f"{', '.join(known[:-1])} or {known[-1]}" if len(known) > 1 else known[0]
+    hint = f"did you mean {' or '.join(near)}?" if near else f"expected {listed}"
     raise UsageError(f"{flag}: unknown name {value!r}; {hint}")
 
 

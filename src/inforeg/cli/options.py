@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from inforeg.cli import names
+
 Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", help="Replace an output that inforeg wrote before."),
@@ -27,7 +29,30 @@ Chain = Annotated[
     typer.Option(
         "--transform",
         "-t",
-        help="Transform file (.h5, .tfm, .txt, .mat, .json); several in the order in which points travel from"
-        " the reference to the image, as in ANTs.",
+        help="A transform file, or a folder that register wrote; several in the order in which points travel"
+        " from the fixed to the moving image, as in ANTs.",
     ),
+]
+FromFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--from", help=f"Format of the transforms, where a file could be of two: {', '.join(names.FORMATS)}."
+    ),
+]
+ToFormat = Annotated[
+    str | None,
+    typer.Option("--to", help=f"Format to write, where the name could mean two: {', '.join(names.FORMATS)}."),
+]
+Naming = Annotated[
+    str | None, typer.Option("--naming", help="ants: write the files that antsApplyTransforms expects.")
+]
+FixedOfFormat = Annotated[
+    Path | None,
+    typer.Option(
+        "--fixed", "-f", help="The fixed image, for formats that count in its voxels (FSL, FreeSurfer)."
+    ),
+]
+MovingOfFormat = Annotated[
+    Path | None,
+    typer.Option("--moving", "-m", help="The moving image, for formats that count in its voxels."),
 ]

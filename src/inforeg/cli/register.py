@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from inforeg.cli import console, names, options
-from inforeg.errors import QUALITY_EXIT_CODE
+from inforeg.errors import QUALITY_EXIT_CODE, UsageError
 
 
 def register(
@@ -48,6 +48,7 @@ def register(
             "--interp", "-n", help="How the warped image is interpolated: linear, nearest, bspline."
         ),
     ] = "linear",
+    naming: options.Naming = None,
     device: options.Device = "auto",
     threads: options.Threads = None,
     seed: options.Seed = 0,
@@ -63,6 +64,10 @@ def register(
     names.start(init)
     names.one_of("--interp", interp, names.INTERPOLATIONS)
     names.device(device)
+    if naming is not None:
+        names.one_of("--naming", naming, ("ants",))
+        if "projective" in transform.split("+"):
+            raise UsageError("--naming ants: ANTs has no projective transform")
     if metric is not None:
         names.one_of("--metric", metric, names.METRICS)
 
@@ -94,7 +99,7 @@ def register(
             progress=progress,
             **{name: value for name, value in chosen.items() if value is not None},
         )
-        result.save(output, overwrite=overwrite, **({} if interp == "linear" else {"interpolation": interp}))
+        result.save(output, overwrite=overwrite, interpolation=interp, naming=naming)
     if json:
         console.say_json(json_text.loads((output / "result.json").read_text(encoding="utf-8")))
     else:

@@ -14,6 +14,12 @@ Mask = Image | Labels
 # Positions along each axis of a field of view that are tried for an overlap.
 _TRIED = 17
 
+# How many planes of a volume, and pixels along the side of a picture, are looked at for labels.
+_PLANES, _SIDE = 8, 1024
+# How often a voxel's neighbour has its own value, in the mean over the values: 0.74 to 0.82 in whole label maps of
+# 47 to 139 structures at 1 mm, 0.4 and more at 4 mm, and below 0.2 in intensities, of few distinct values included.
+_OWN_KIND = 0.3
+
 
 def check_pair(
     fixed: Image, moving: Image, fixed_mask: Mask | None = None, moving_mask: Mask | None = None
@@ -58,6 +64,48 @@ def check_overlap(fixed: Grid, moving: Grid, to_moving: Callable[[Tensor], Tenso
         f"fixed and moving do not overlap: centres are {apart:.0f} mm apart, extents {_extent(fixed)} and"
         f" {_extent(moving)} mm; if the headers are wrong, start from --init centre"
     )
+
+
+def looks_like_labels(image: Image) -> bool:
+    """Whether an image of whole numbers is likely to be a label map: its values form patches, few or many.
+
+    For every value but the commonest it asks how often a neighbour has the same value, and takes the mean over the
+    values. In intensities only the extremes are flat; in label maps nearly every value is. An image whose file holds
+    real numbers, or several channels, is none. Looks at a few planes: some 50 ms for a volume of 256 voxels a side.
+    """
+    if image.channels != 1 or not image.dtype.startswith(("int", "uint")):
+        return False
+    data = image.data[0, 0]
+    if data.ndim == 3:
+        count = min(_PLANES, data.shape[0])
+        planes = data[[int((n + 0.5) * data.shape[0] / count) for n in range(count)]]
+    else:
+        first = [max(0, (n - _SIDE) // 2) for n in data.shape]
+        planes = data[first[0] : first[0] + _SIDE, first[1] : first[1] + _SIDE][None]
+    if not bool((planes == planes.round()).all()):
+        return False
+    index = _numbered(planes.cpu())
+    count = int(index.max()) + 1
+    pairs, alike = torch.zeros(count), torch.zeros(count)
+    for axis in (1, 2):
+        a, b = index.narrow(axis, 0, index.shape[axis] - 1), index.narrow(axis, 1, index.shape[axis] - 1)
+        pairs += torch.bincount(a.flatten(), minlength=count) + torch.bincount(b.flatten(), minlength=count)
+        alike += 2 * torch.bincount(a[a == b], minlength=count)
+    voxels = torch.bincount(index.flatten(), minlength=count)
+    # Most of an image is background, which is flat in any.
+    others = pairs > 0
+    others[voxels.argmax()] = False
+    return bool(others.any()) and float((alike[others] / pairs[others]).mean()) >= _OWN_KIND
+
+
+def _numbered(values: Tensor) -> Tensor:
+    """Whole numbers from 0 on, one for each value."""
+    low, high = (float(v) for v in torch.aminmax(values))
+    if high - low < 1 << 20:
+        return (values - low).to(torch.int64)
+    # Ids of atlases may be large.
+    numbered: Tensor = torch.unique(values, return_inverse=True)[1]
+    return numbered
 
 
 def _check_image(name: str, image: Image) -> None:

@@ -28,9 +28,7 @@ def value_and_gradient(
     return place.value_and_gradient(volume.reshape(-1))
 
 
-def vectors_at(
-    vectors: Float[Tensor, "c *shape"], voxel: Float[Tensor, "n d"]
-) -> Float[Tensor, "n c"]:
+def vectors_at(vectors: Float[Tensor, "c ..."], voxel: Float[Tensor, "n d"]) -> Float[Tensor, "n c"]:
     """Linear interpolation of `c` channels at voxel indices, in the precision of the indices.
 
     A field held in float32 is thus read with float64 positions, without a copy of the field. Points outside take the
@@ -41,7 +39,7 @@ def vectors_at(
 
 
 def vectors_and_gradients(
-    vectors: Float[Tensor, "c *shape"], voxel: Float[Tensor, "n d"]
+    vectors: Float[Tensor, "c ..."], voxel: Float[Tensor, "n d"]
 ) -> tuple[Float[Tensor, "n c"], Float[Tensor, "n c d"]]:
     """`vectors_at`, and the exact derivative of each channel per voxel."""
     place = _Place.of(tuple(vectors.shape[1:]), voxel)

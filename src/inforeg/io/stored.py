@@ -95,6 +95,48 @@ class Stored:
         return result
 
 
+@dataclass(frozen=True, eq=False)
+class StoredSeries:
+    """Volumes as they lie in a file, one after the other in time or in a list; one volume is a series too.
+
+    `values` is `(volumes, channels, i, j[, k])`; everything else is as in `Stored`. `step` is what lies between two
+    volumes, in `step_unit` (0 and "" where the file does not say).
+    """
+
+    values: NDArray[Any]
+    voxel_to_world: NDArray[np.float64]
+    name: str = ""
+    slope: float = 1.0
+    intercept: float = 0.0
+    step: float = 0.0
+    step_unit: str = ""
+
+    def __len__(self) -> int:
+        return int(self.values.shape[0])
+
+    def volume(self, number: int) -> Stored:
+        """One of them, from 0 on; raises `ReadError` for one that is not there."""
+        if not 0 <= number < len(self):
+            there = f"volumes 0 to {len(self) - 1}" if len(self) > 1 else "one volume, 0"
+            raise ReadError(f"{self.name} holds {there}; got {number}")
+        return Stored(self.values[number], self.voxel_to_world, self.name, self.slope, self.intercept)
+
+    def only(self) -> Stored:
+        """The one volume; raises `ReadError`, with the way out, where there are several."""
+        if len(self) != 1:
+            raise a_series(self.name, len(self), self.values.shape[2:])
+        return self.volume(0)
+
+
+def a_series(name: str, volumes: int, shape: tuple[int, ...]) -> ReadError:
+    """What to say where one volume was expected and several came: the way out."""
+    size = "x".join(map(str, shape))
+    return ReadError(
+        f"expected one volume, and {name} holds a series of {volumes} (each {size});"
+        " `inforeg apply` warps every volume, read_image(..., volume=0) takes one"
+    )
+
+
 def _slabs(target: NDArray[Any], source: NDArray[Any]) -> list[tuple[NDArray[Any], NDArray[Any]]]:
     """Matching views of both, cut along the middle axis.
 

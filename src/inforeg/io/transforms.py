@@ -10,7 +10,7 @@ from inforeg.errors import InforegError, ReadError, UsageError
 from inforeg.io.atomic import atomic_path
 from inforeg.io.compressed import GzipStream, is_gzip
 from inforeg.io.files import check_there
-from inforeg.io.transform_formats import FORMATS, Context, Format
+from inforeg.io.transform_formats import FORMATS, Context, Format, MissingImages
 from inforeg.space import Grid
 from inforeg.transforms import Transform
 
@@ -27,7 +27,7 @@ def read_transform(
     """The transform in a file, fixed points to moving points in RAS+ mm.
 
     What the file holds says which format it is; `format` (see `transform_formats.FORMATS`) says it where the file
-    cannot. Formats that count in voxels (FSL) need the grids of both images. Linear neighbours in a chain become one
+    cannot: a `.mat` of sixteen numbers may be FSL's or a plain matrix, and is not guessed. Formats that count in voxels (FSL) need the grids of both images. Linear neighbours in a chain become one
     matrix. Raises `ReadError` for a file that is missing, damaged or of a kind that is not read, and `UsageError` for
     an unknown format or a missing grid.
     """
@@ -41,11 +41,16 @@ def read_transform(
         if not known:
             names = " or ".join(dict.fromkeys(candidate.name for candidate in candidates))
             raise ReadError(f"expected a transform ({names}) in {path}, and it holds none; is it renamed?")
+        if len({candidate.name for candidate in known}) > 1:
+            names = " and ".join(candidate.name for candidate in known)
+            raise UsageError(
+                f"{path} could be of {names}, which mean different things: say which (--from, format=)"
+            )
         candidates = known
     try:
         transform: Transform = candidates[0].load().read(path, context)
         return transform
-    except (ReadError, UsageError):
+    except (ReadError, MissingImages):
         raise
     except InforegError as error:
         raise ReadError(f"{path}: {error}") from None
@@ -71,7 +76,9 @@ def write_transform(
     path = Path(path)
     chosen = next((f for f in _of_suffix(path, format, "to write") if f.writes), None)
     if chosen is None:
-        raise UsageError(f"{format or path.suffix} is read and not written; use one of {_endings(writes=True)}")
+        raise UsageError(
+            f"{format or path.suffix} is read and not written; use one of {_endings(writes=True)}"
+        )
     with atomic_path(path, overwrite) as temporary:
         chosen.load().write(transform, temporary, Context(fixed, moving, centre_mm))
 

@@ -1,9 +1,10 @@
 """The stages of the linear method for one pair: levels, metrics, and the figures a result is judged by."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from inforeg.methods.judge import judge
@@ -32,7 +33,7 @@ TOLERANCE = 0.004
 class LinearSettings(Settings):
     """What the linear method can be told; all of it has a default that serves."""
 
-    stages: tuple[Group, ...] = ("rigid",)
+    stages: Annotated[tuple[Group, ...], Field(min_length=1)] = ("rigid",)
     """Groups of transforms, each started from the one before."""
     choose: bool = False
     """Keep a later stage only where it explains clearly more of samples it was not fitted to."""
@@ -40,13 +41,13 @@ class LinearSettings(Settings):
     """Where to start: auto searches all poses and compares them with the header's and the centres'."""
     metric: Metric = "mi"
     """What is compared: mi by Newton steps, or another metric on samples by stochastic gradients, which is slower."""
-    bins: int = 32
+    bins: Annotated[int, Field(ge=4, le=1024)] = 32
     """Intensity bins of the joint table."""
     shading: bool = True
     """Take smooth shading of both images out of the comparison; the images themselves stay as they are."""
-    samples: int = 100_000
+    samples: Annotated[int, Field(ge=1000, le=100_000_000)] = 100_000
     """Positions looked at on the finest level."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
     """Seed of all sampling."""
 
 

@@ -27,14 +27,22 @@ class Registration(Result):
     device: str = "cpu"
     interpolation: str = "linear"
 
-    def save(self, folder: str | Path, *, overwrite: bool = False, interpolation: str = "linear") -> Path:
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        overwrite: bool = False,
+        interpolation: str = "linear",
+        naming: str | None = None,
+    ) -> Path:
         """Writes the warped image, transforms, `result.json` and `report.html` into a new folder; returns it.
 
-        The folder appears whole or not at all. Raises `OutputExists` where it is there and `overwrite` is not given.
+        `naming="ants"` adds the transforms as antsRegistration names them. The folder appears whole or not at all.
+        Raises `OutputExists` where it is there and `overwrite` is not given.
         """
         from inforeg.register.saving import save
 
-        return save(self, Path(folder), overwrite=overwrite, interpolation=interpolation)
+        return save(self, Path(folder), overwrite=overwrite, interpolation=interpolation, naming=naming)
 
 
 def register(

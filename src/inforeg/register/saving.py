@@ -13,6 +13,7 @@ import torch
 
 from inforeg import io, report
 from inforeg._version import __version__
+from inforeg.errors import UsageError
 from inforeg.image import Image, resample
 from inforeg.image.filters import downsample
 from inforeg.transforms import Linear, Transform
@@ -20,11 +21,24 @@ from inforeg.transforms import Linear, Transform
 if TYPE_CHECKING:
     from inforeg.register.front import Registration
 
-OWNED = ("warped.*", "transform.*", "inverse.*", "stages", "result.json", "report.html")
+OWNED = (
+    "warped.*",
+    "transform.*",
+    "inverse.*",
+    "*GenericAffine.mat",
+    "*Warp.nii.gz",
+    "stages",
+    "result.json",
+    "report.html",
+)
 
 
-def save(result: "Registration", folder: Path, *, overwrite: bool, interpolation: str) -> Path:
-    """Writes everything into `folder`, which appears whole or not at all."""
+def save(
+    result: "Registration", folder: Path, *, overwrite: bool, interpolation: str, naming: str | None = None
+) -> Path:
+    """Writes everything into `folder`, which appears whole or not at all; `naming` "ants" adds ANTs' own files."""
+    if naming not in (None, "ants"):
+        raise UsageError(f"unknown naming {naming!r}; expected ants")
     io.refuse_inputs(folder, [Path(p) for p in result.inputs.values()])
     mode: Any = interpolation
     warped = (
@@ -37,6 +51,8 @@ def save(result: "Registration", folder: Path, *, overwrite: bool, interpolation
         written = pool.submit(io.write_image, _on_cpu(warped), target / f"warped{_suffix(result)}")
         _write_transform(result.transform, target / "transform")
         _write_transform(result.inverse, target / "inverse")
+        if naming == "ants":
+            io.write_ants_files(result.transform, target, result.inverse)
         (target / "stages").mkdir()
         for number, stage in enumerate(result.stages):
             _write_transform(stage.transform, target / "stages" / f"{number}-{stage.name}")
@@ -54,10 +70,7 @@ def record_of(result: "Registration", folder: Path, interpolation: str) -> dict[
     return {
         "inforeg": __version__,
         "command": command_of(result, folder, interpolation),
-        "inputs": {
-            name: {"path": path, "sha256": io.file_digest(path)} if Path(path).is_file() else {"object": path}
-            for name, path in result.inputs.items()
-        },
+        "inputs": {name: _input(result, name, path) for name, path in result.inputs.items()},
         "method": "linear",
         "settings": result.settings,
         "device": result.device,
@@ -90,6 +103,17 @@ def record_of(result: "Registration", folder: Path, interpolation: str) -> dict[
         "fixed_to_moving_ras_mm": transform.matrix.tolist() if isinstance(transform, Linear) else None,
         "notes": result.notes,
     }
+
+
+def _input(result: "Registration", name: str, path: str) -> dict[str, Any]:
+    entry: dict[str, Any] = (
+        {"path": path, "sha256": io.file_digest(path)} if Path(path).is_file() else {"object": path}
+    )
+    if name in ("fixed", "moving"):
+        # What lets apply find by itself which way a transform is wanted.
+        grid = (result.fixed if name == "fixed" else result.moving).grid
+        entry["grid"] = {"shape": list(grid.shape), "voxel_to_world_ras_mm": grid.voxel_to_world.tolist()}
+    return entry
 
 
 def _start_of(result: "Registration") -> dict[str, Any] | None:

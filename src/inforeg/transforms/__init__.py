@@ -5,18 +5,24 @@ from inforeg.transforms.bspline import BSpline
 from inforeg.transforms.displacement import Displacement
 from inforeg.transforms.fit import fit_affine, fit_rigid, fit_similarity, fit_translation
 from inforeg.transforms.groups import LinearGroup, group
+from inforeg.transforms.invert import Inverse, Inverted, approximate_inverse, inverted, solve
 from inforeg.transforms.linear import Linear
 
 __all__ = [
     "BSpline",
     "Composite",
     "Displacement",
+    "Inverse",
+    "Inverted",
     "Linear",
     "LinearGroup",
     "Transform",
+    "approximate_inverse",
     "fit_affine",
     "fit_rigid",
     "fit_similarity",
     "fit_translation",
     "group",
+    "inverted",
+    "solve",
 ]

@@ -77,4 +77,4 @@ def in_chunks(function: Callable[[Tensor], Tensor], points: Tensor, size: int = 
     """A function of points, evaluated part by part, so that what it needs on the way does not grow with them."""
     if len(points) <= size:
         return function(points)
-    return torch.cat([function(part) for part in points.split(size)])
+    return torch.cat([function(part) for part in torch.split(points, size)])

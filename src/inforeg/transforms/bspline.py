@@ -101,6 +101,4 @@ def _cubic(t: Tensor) -> Tensor:
 
 def _slopes(t: Tensor) -> Tensor:
     """Their derivatives."""
-    return torch.stack(
-        (-((1 - t) ** 2) / 2, (3 * t**2 - 4 * t) / 2, (-3 * t**2 + 2 * t + 1) / 2, t**2 / 2)
-    )
+    return torch.stack((-((1 - t) ** 2) / 2, (3 * t**2 - 4 * t) / 2, (-3 * t**2 + 2 * t + 1) / 2, t**2 / 2))

@@ -28,7 +28,8 @@ class Displacement(Transform):
         vectors = torch.as_tensor(self.vectors)
         if tuple(vectors.shape) != (self.grid.ndim, *self.grid.shape):
             raise UsageError(
-                f"expected a field of shape {(self.grid.ndim, *self.grid.shape)} for its grid, got {tuple(vectors.shape)}"
+                f"expected a field of shape {(self.grid.ndim, *self.grid.shape)} for its grid,"
+                f" got {tuple(vectors.shape)}"
             )
         if vectors.dtype not in (torch.float32, torch.float64):
             vectors = vectors.to(torch.float64)
@@ -40,7 +41,9 @@ class Displacement(Transform):
     def of(cls, transform: Transform, grid: Grid, dtype: torch.dtype = torch.float32) -> "Displacement":
         """Any transform as a field on a grid; between the voxel centres it is linear, whatever `transform` is."""
         if transform.ndim != grid.ndim:
-            raise UsageError(f"expected a {grid.ndim}-D transform for this grid, got a {transform.ndim}-D one")
+            raise UsageError(
+                f"expected a {grid.ndim}-D transform for this grid, got a {transform.ndim}-D one"
+            )
         points = grid.points_mm()
         moved = in_chunks(lambda p: (transform(p) - p).to(dtype), points)
         return cls(moved.T.reshape(grid.ndim, *grid.shape).contiguous(), grid)

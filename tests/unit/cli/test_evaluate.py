@@ -19,6 +19,10 @@ SHIFT = Linear.translation(torch.tensor([4.0, 0.0, 0.0], dtype=torch.float64))
 def folder(tmp_path: Path) -> Path:
     write_points(points(3, 12), tmp_path / "f.csv")
     write_points(SHIFT(points(3, 12)), tmp_path / "m.csv")
+    for name in "fm":
+        # As others write them: nothing says what the numbers are.
+        silent = (tmp_path / f"{name}.csv").read_text().partition("\n")[2]
+        (tmp_path / f"{name}_silent.csv").write_text(silent)
     write_points(points(3, 11), tmp_path / "fewer.csv")
     write_transform(SHIFT, tmp_path / "shift.tfm")
     labels = torch.zeros(1, 1, *GRID.shape, dtype=torch.int64)
@@ -35,6 +39,7 @@ def run(folder: Path, *arguments: str) -> int:
 
 
 POINTS = ("--fixed-points", "{folder}/f.csv", "--moving-points", "{folder}/m.csv")
+SILENT = ("--fixed-points", "{folder}/f_silent.csv", "--moving-points", "{folder}/m_silent.csv")
 LABELS = ("--fixed-labels", "{folder}/fl.nii.gz", "--moving-labels", "{folder}/ml.nii.gz")
 
 
@@ -62,11 +67,13 @@ def test_in_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_points_in_other_spaces(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(folder, *POINTS, "--points", "lps", "-t", "{folder}/shift.tfm", "--json") == 0
+    assert run(folder, *SILENT, "--points", "lps", "-t", "{folder}/shift.tfm", "--json") == 0
     assert json.loads(capsys.readouterr().out)["points"]["after"]["mean_mm"] == pytest.approx(8.0)
     images = ("-f", "{folder}/image.nii.gz", "-m", "{folder}/image.nii.gz")
-    assert run(folder, *POINTS, "--points", "voxel", *images, "--json") == 0
+    assert run(folder, *SILENT, "--space", "voxel", *images, "--json") == 0
     assert json.loads(capsys.readouterr().out)["points"]["before"]["mean_mm"] == pytest.approx(8.0)
+    assert run(folder, *SILENT, "--points", "ras", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["points"]["before"]["mean_mm"] == pytest.approx(4.0)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +84,8 @@ def test_points_in_other_spaces(folder: Path, capsys: pytest.CaptureFixture[str]
         (LABELS[2:], 2, "got one of them"),
         ((*POINTS, "--points", "voxel"), 2, "--fixed and --moving"),
         ((*POINTS, "--points", "itk"), 2, "--points: unknown name 'itk'"),
+        ((*POINTS, "--points", "lps"), 2, "says that its numbers are ras, and lps was asked for"),
+        (SILENT, 2, "does not say what its numbers are: say --space ras, lps (mm) or voxel"),
         ((*POINTS[:3], "{folder}/fewer.csv"), 2, r"(12, 3) and (11, 3)"),
         ((*POINTS[:3], "{folder}/no.csv"), 1, "no.csv is not there"),
         ((*LABELS[:3], "{folder}/image.nii.gz"), 1, "expected labels"),

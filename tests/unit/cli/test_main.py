@@ -13,7 +13,19 @@ from inforeg.cli import console
 from inforeg.cli import main as cli
 from inforeg.errors import NotEnoughMemory, OutputExists, PairError, UsageError
 
-COMMANDS = ["register", "apply", "evaluate", "demo"]
+COMMANDS = [
+    "register",
+    "apply",
+    "apply-points",
+    "invert",
+    "compose",
+    "convert",
+    "jacobian",
+    "info",
+    "evaluate",
+    "doctor",
+    "demo",
+]
 
 
 def raising(error: BaseException) -> Callable[..., None]:

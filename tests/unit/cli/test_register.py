@@ -76,7 +76,7 @@ def test_nothing_needs_to_be_set(
         "seed": 0,
         "progress": None,
     }
-    assert library.saved == [{"overwrite": False}]
+    assert library.saved == [{"overwrite": False, "interpolation": "linear", "naming": None}]
     said = capsys.readouterr().out
     assert "rigid then affine, 1.2 s" in said
     assert "note: chosen by gain" in said
@@ -105,7 +105,7 @@ def test_everything_can_be_set(library: Library, pair: list[str], tmp_path: Path
     assert (options["threads"], options["seed"], options["device"]) == (2, 7, "cpu")
     assert (options["fixed_mask"], options["moving_mask"]) == (Path("fm.nii"), Path("mm.nii"))
     assert options["settings"] == Path("s.toml")
-    assert library.saved == [{"overwrite": False, "interpolation": "bspline"}]
+    assert library.saved == [{"overwrite": False, "interpolation": "bspline", "naming": None}]
 
 
 def test_json_is_the_result_file_and_nothing_else(

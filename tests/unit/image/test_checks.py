@@ -4,7 +4,7 @@ from torch import Tensor
 
 from inforeg.errors import PairError
 from inforeg.image import Image, Labels
-from inforeg.image.checks import check_overlap, check_pair
+from inforeg.image.checks import check_overlap, check_pair, looks_like_labels
 from inforeg.space import Grid
 
 
@@ -94,3 +94,66 @@ def test_a_small_image_inside_a_large_one_overlaps() -> None:
     small = Grid.from_spacing((3, 3, 3), 0.1)
     check_overlap(image().grid, small)
     check_overlap(small, image().grid)
+
+
+def texture(shape: tuple[int, ...], smooth: int = 3) -> Tensor:
+    """Smooth noise of zero mean and unit deviation, as tissue has."""
+    noise = torch.randn(1, 1, *shape, generator=torch.Generator().manual_seed(0))
+    pool = torch.nn.functional.avg_pool3d if len(shape) == 3 else torch.nn.functional.avg_pool2d
+    noise = pool(noise, 2 * smooth + 1, 1, smooth)
+    return (noise - noise.mean()) / noise.std()
+
+
+def whole(values: Tensor, dtype: str = "int16") -> Image:
+    return Image(values.round(), Grid.from_spacing(tuple(values.shape[2:])), dtype=dtype)
+
+
+def parcels(shape: tuple[int, ...], count: int, ids: list[int] | None = None) -> Tensor:
+    """Every voxel belongs to the nearest of some seeds; about a third is background."""
+    generator = torch.Generator().manual_seed(1)
+    seeds = torch.rand(count, len(shape), generator=generator) * torch.tensor(shape)
+    points = torch.cartesian_prod(*(torch.arange(float(n)) for n in shape))
+    apart, nearest = torch.cdist(points, seeds).min(dim=1)
+    labels = torch.tensor(ids or list(range(1, count + 1)), dtype=torch.float32)[nearest]
+    return torch.where(apart < apart.quantile(0.7), labels, 0.0).reshape(1, 1, *shape)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        (parcels((40, 44, 36), 100), "uint8"),
+        (parcels((40, 44, 36), 20)[:, :, ::2, ::2, ::2], "int16"),
+        (parcels((40, 44, 36), 5, [614454277, 7, 2**26, 2, 997]), "uint32"),
+        (parcels((90, 80), 30), "uint8"),
+        (parcels((40, 44, 36), 1), "uint8"),
+        (parcels((40, 44, 36), 3) - 2, "int8"),
+    ],
+)
+def test_label_maps_are_seen(values: Tensor, dtype: str) -> None:
+    assert looks_like_labels(whole(values, dtype))
+
+
+SMOOTH = texture((40, 44, 36))
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        (SMOOTH * 30 + 100, "uint8"),  # a T1 of 8 bits
+        (SMOOTH * 300, "int16"),
+        (SMOOTH * 4 + 20, "int16"),  # few counts
+        (torch.where(SMOOTH > 0, SMOOTH * 60 + 40, -1000), "int16"),  # CT: air is one value
+        ((SMOOTH * 100 + 100).clamp(0, 255), "uint8"),  # a window, full at both ends
+        (texture((90, 80), 1) * 40 + 120, "uint8"),
+        (torch.zeros(1, 1, 20, 20, 20), "uint8"),  # the same everywhere
+        (parcels((40, 44, 36), 20), "float32"),  # the file does not hold whole numbers
+    ],
+)
+def test_intensities_are_not_taken_for_labels(values: Tensor, dtype: str) -> None:
+    assert not looks_like_labels(whole(values, dtype))
+
+
+def test_colour_and_scaled_values_are_no_labels() -> None:
+    grid = Grid.from_spacing((8, 9))
+    assert not looks_like_labels(Image(torch.ones(1, 3, 8, 9), grid, dtype="uint8"))
+    assert not looks_like_labels(Image(parcels((8, 9), 3) * 0.5 + 0.25, grid, dtype="uint8"))

@@ -7,8 +7,8 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from inforeg.errors import OutputExists, ReadError, UsageError
-from inforeg.image import Image, Labels
+from inforeg.errors import OutputExists, ReadError, UsageError, WriteError
+from inforeg.image import Image, Labels, resample_labels
 from inforeg.io import formats, read_image, read_labels, write_image, write_labels
 from inforeg.io.ahead import read_ahead
 from inforeg.space import Grid
@@ -118,6 +118,53 @@ def test_labels_too_large_for_their_type_get_a_wider_one(tmp_path: Path) -> None
         )
         assert nib.load(tmp_path / "a.nii.gz").get_data_dtype() == wanted
         assert read_labels(tmp_path / "a.nii.gz").data.flatten().tolist() == [0, top]
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.nrrd", "a.mha", "a.mgz", "a.mgh"])
+@pytest.mark.parametrize("top", [2**24 + 1, BIG, 2**31 - 1, 2**53 + 1, 2**63 - 1])
+def test_ids_beyond_every_float_survive_resampling_and_every_format(
+    tmp_path: Path, name: str, top: int
+) -> None:
+    grid, half = Grid.from_spacing((4, 4, 4)), Grid.from_spacing((2, 2, 2), 2.0)
+    ids = torch.zeros(1, 1, 4, 4, 4, dtype=torch.int64)
+    ids[..., :2], ids[..., 2:] = top, top - 1
+    if name.endswith(("mgz", "mgh")) and top > 2**31:
+        with pytest.raises(WriteError, match=r"write \.nii\.gz"):
+            write_labels(Labels(ids, grid), tmp_path / name)
+        assert list(tmp_path.iterdir()) == []
+        return
+    write_labels(Labels(ids, grid, dtype="uint8"), tmp_path / name)
+    moved = resample_labels(read_labels(tmp_path / name), half)
+    write_labels(moved, tmp_path / f"moved_{name}")
+    assert read_labels(tmp_path / f"moved_{name}").data.flatten().tolist() == [top, top - 1] * 4
+
+
+def test_labels_in_pictures_take_the_type_the_picture_has(tmp_path: Path) -> None:
+    grid = Grid((2, 1), torch.diag(torch.tensor([-1.0, -1, 1], dtype=torch.float64)))
+    for name, top in (("a.png", 300), ("a.tiff", 300), ("b.png", 60000)):
+        write_labels(Labels(torch.tensor([0, top]).reshape(1, 1, 2, 1), grid, dtype="int64"), tmp_path / name)
+        assert read_labels(tmp_path / name).data.flatten().tolist() == [0, top]
+    with pytest.raises(WriteError, match=r"0 to 70000; write \.nii\.gz"):
+        write_labels(Labels(torch.tensor([0, 70000]).reshape(1, 1, 2, 1), grid), tmp_path / "c.png")
+
+
+@pytest.mark.parametrize(
+    "name", ["a.zip", "a.nii.zst", "a.nii.bz2", "a.tar.gz", "a.tgz", "a.7z", "a.nrrd.gz", "a.mha.xz"]
+)
+def test_what_is_packed_is_to_be_unpacked(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"anything")
+    with pytest.raises(ReadError, match=r"is packed .*; unpack it and give what is inside") as caught:
+        read_image(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_is_read_as_dicom_and_one_slice_is_not(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ReadError, match="expected DICOM"):
+        read_image(tmp_path / "folder")
+    (tmp_path / "a.dcm").write_bytes(b"anything")
+    with pytest.raises(ReadError, match="give the folder that holds the series"):
+        read_image(tmp_path / "a.dcm")
 
 
 def test_labels_scaled_in_the_file_are_exact_too(tmp_path: Path) -> None:

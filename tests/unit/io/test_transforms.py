@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from inforeg.errors import OutputExists, ReadError, UsageError, WriteError
 from inforeg.io import read_transform, write_transform
 from inforeg.transforms import Composite, Linear, group
 
-SUFFIXES = [".tfm", ".txt", ".h5", ".hdf5", ".json"]
+SUFFIXES = [".tfm", ".txt", ".h5", ".hdf5", ".mat", ".json"]
 
 
 def affine(ndim: int = 3, name: str = "affine", seed: int = 0) -> Linear:
@@ -29,7 +31,7 @@ def test_a_transform_is_the_same_after_the_trip(tmp_path: Path, suffix: str, ndi
     assert torch.equal(read.matrix, transform.matrix)
 
 
-@pytest.mark.parametrize("suffix", [".tfm", ".h5"])
+@pytest.mark.parametrize("suffix", [".tfm", ".h5", ".mat"])
 def test_a_centre_changes_the_numbers_and_not_the_transform(tmp_path: Path, suffix: str) -> None:
     transform, centre = affine(), torch.tensor([10.0, -20.0, 30.0], dtype=torch.float64)
     write_transform(transform, tmp_path / f"a{suffix}", centre_mm=centre)
@@ -125,12 +127,24 @@ def test_bad_itk_files_are_one_line_and_the_libraries_are_silent(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_part_that_is_not_linear_is_named(tmp_path: Path) -> None:
-    field = sitk.DisplacementFieldTransform(sitk.Image((4, 4, 4), sitk.sitkVectorFloat64))
-    chain = sitk.CompositeTransform([sitk.AffineTransform(3), field])
+def test_a_part_that_is_not_read_is_named(tmp_path: Path) -> None:
+    chain = sitk.CompositeTransform([sitk.AffineTransform(3), sitk.BSplineTransform(3, 2)])
     sitk.WriteTransform(chain, str(tmp_path / "a.h5"))
-    with pytest.raises(ReadError, match="DisplacementField"):
+    with pytest.raises(ReadError, match="order 3, got one of order 2"):
         read_transform(tmp_path / "a.h5")
+
+
+def test_reading_a_transform_needs_no_other_library(tmp_path: Path) -> None:
+    """ITK's own reader takes a while to load, and crashes on damaged files."""
+    script = (
+        "import sys; from inforeg.io import read_transform, write_transform;"
+        "[write_transform(read_transform(sys.argv[1]), sys.argv[2] + s) for s in ('.h5', '.tfm', '.mat', '.x5')];"
+        "print([m for m in ('SimpleITK', 'h5py', 'nibabel', 'scipy') if m in sys.modules])"
+    )
+    write_transform(affine(), tmp_path / "a.h5")
+    arguments = [sys.executable, "-c", script, str(tmp_path / "a.h5"), str(tmp_path / "b")]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_numbers_are_written_with_every_digit(tmp_path: Path) -> None:

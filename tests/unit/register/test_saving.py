@@ -57,6 +57,17 @@ def test_the_folder_holds_what_it_should_and_nothing_else(saved: Path) -> None:
     assert names(saved.parent) == ["run", *(f"run/{name}" for name in names(saved))]
 
 
+def test_names_of_ants_come_on_top(result: Registration, saved: Path, tmp_path: Path) -> None:
+    folder = result.save(tmp_path / "ants", naming="ants")
+    assert names(folder) == sorted(["0GenericAffine.mat", *names(saved)])
+    theirs = sitk.ReadTransform(str(folder / "0GenericAffine.mat"))
+    ours = sitk.ReadTransform(str(folder / "transform.h5"))
+    for point in [(0.0, 0.0, 0.0), (10.0, -20.0, 30.0)]:
+        np.testing.assert_allclose(theirs.TransformPoint(point), ours.TransformPoint(point), atol=1e-9)
+    with pytest.raises(UsageError, match="ants"):
+        result.save(tmp_path / "other", naming="fsl")
+
+
 def test_files_hold_what_the_result_says(saved: Path, result: Registration) -> None:
     transform = result.transform
     assert isinstance(transform, Linear)
@@ -93,7 +104,12 @@ def test_result_json_says_what_was_done_and_what_came_of_it(
     record = json.loads((saved / "result.json").read_text())
     for role, name in (("fixed", "t1.nii.gz"), ("moving", "t2.nii.gz")):
         path = scene.folder / name
-        assert record["inputs"][role] == {"path": str(path), "sha256": sha256(path.read_bytes()).hexdigest()}
+        grid = getattr(scene, role).grid
+        assert record["inputs"][role] == {
+            "path": str(path),
+            "sha256": sha256(path.read_bytes()).hexdigest(),
+            "grid": {"shape": list(grid.shape), "voxel_to_world_ras_mm": grid.voxel_to_world.tolist()},
+        }
     assert record["settings"] == QUICK.to_dict() == result.settings
     assert (record["method"], record["device"], record["status"]) == ("linear", "cpu", result.status)
     assert record["threads"] >= 1

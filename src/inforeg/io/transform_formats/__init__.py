@@ -20,6 +20,10 @@ from inforeg.errors import UsageError
 from inforeg.space import Grid
 
 
+class MissingImages(UsageError):
+    """A format counts in voxels of images that were not given."""
+
+
 @dataclass(frozen=True, eq=False)
 class Context:
     """What some formats leave out of their files: the grids of the two images, and a centre to write about."""
@@ -29,9 +33,9 @@ class Context:
     centre_mm: Tensor | None = None
 
     def both(self, what: str) -> tuple[Grid, Grid]:
-        """The grids of both images; raises `UsageError` where one is missing, for a format that needs them."""
+        """The grids of both images; raises `MissingImages` where one is, for a format that needs them."""
         if self.fixed is None or self.moving is None:
-            raise UsageError(
+            raise MissingImages(
                 f"{what} counts in voxels of its two images, so both are needed: give --fixed and --moving"
                 " (fixed=, moving=)"
             )
@@ -55,9 +59,18 @@ class Format:
 # A format is one line here. Of two with the same ending, the first is written unless the other's name is given;
 # what is in a file says which one reads it.
 FORMATS = (
-    Format("itk", (".tfm", ".txt"), "itk"),
-    Format("itk", (".h5", ".hdf5"), "itk"),
-    Format("itk", (".mat",), "itk", writes=False),
-    Format("minc", (".xfm",), "itk", writes=False),
+    Format("itk", (".tfm", ".txt"), "itk_text"),
+    Format("itk", (".h5", ".hdf5"), "itk_hdf5"),
+    Format("itk", (".mat",), "itk_matlab"),
+    Format("itk", (".nii.gz", ".nii", ".mha", ".nrrd"), "field"),
+    Format("itk", (".mhd", ".nhdr"), "field", writes=False),
+    Format("minc", (".xfm",), "minc"),
+    Format("elastix", (".txt", ".toml"), "elastix", writes=False),
+    Format("fsl", (".mat",), "fsl"),
+    Format("fsl", (".nii.gz", ".nii"), "fsl_warp"),
+    Format("freesurfer", (".lta",), "freesurfer"),
+    Format("afni", (".1D", ".1d"), "afni"),
+    Format("plain", (".txt", ".csv", ".mat"), "plain"),
+    Format("x5", (".x5",), "x5"),
     Format("inforeg", (".json",), "own"),
 )

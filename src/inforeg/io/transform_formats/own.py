@@ -42,5 +42,5 @@ def read(path: Path, _context: Context) -> Transform:
         return compose(
             [Linear(torch.tensor(part["matrix"], dtype=torch.float64)) for part in content["chain"]]
         )
-    except (ValueError, KeyError, TypeError, IndexError, OSError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError, OSError, RecursionError) as error:
         raise ReadError(f"expected a transform of inforeg in {path}: {error}") from None

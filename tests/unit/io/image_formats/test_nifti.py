@@ -6,11 +6,12 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 
 from inforeg.errors import ReadError
 from inforeg.image import Image
-from inforeg.io import read_image, read_labels, write_image
+from inforeg.io import read_image, read_labels, read_series, read_transform, write_image
 from inforeg.space import Grid
 
 AFFINE = np.array([[2.0, 0.1, 0, -10], [0, 3.0, 0.2, 20], [0.3, 0, 1.5, 30], [0, 0, 0, 1]])
@@ -117,6 +118,18 @@ def test_a_singular_sform_gives_way_to_the_qform(tmp_path: Path, caplog: pytest.
     assert "singular" in caplog.messages[0]
 
 
+def test_a_quaternion_that_is_none_counts_as_not_given(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for sform_code, wanted in ((1, AFFINE), (0, None)):
+        raw = header_bytes(qform_code=1, sform_code=sform_code, quatern_b=9)
+        (tmp_path / "a.nii").write_bytes(bytes(raw) + BODY)
+        read = read_image(tmp_path / "a.nii").grid.voxel_to_world.numpy()
+        if wanted is not None:
+            np.testing.assert_allclose(read, wanted, atol=1e-6)
+    assert [m for m in caplog.messages if "does not say where it lies" in m] == caplog.messages[-1:]
+
+
 @pytest.mark.parametrize(("unit", "scale"), [("micron", 1e-3), ("meter", 1e3), ("mm", 1.0), (None, 1.0)])
 def test_units_of_the_header_become_mm(tmp_path: Path, unit: str | None, scale: float) -> None:
     image = nib.Nifti1Image(volume(), AFFINE)
@@ -182,11 +195,19 @@ BAD = {
         gzip.compress(bytes(header_bytes(dim=[3, 30000, 30000, 30000, 1, 1, 1, 1])) + BODY),
         "108 TB",
     ),
+    "terabytes of volumes": (
+        bytes(header_bytes(dim=[4, 30000, 30000, 30000, 9, 1, 1, 1])) + BODY,
+        "cut short.*972 TB",
+    ),
+    "long doubles": (bytes(header_bytes(datatype=1536)) + BODY * 4, "up to 8 bytes"),
     "no axes": (bytes(header_bytes(dim=[0, 0, 0, 0, 0, 0, 0, 0])) + BODY, "axes"),
     "nine axes": (bytes(header_bytes(dim=[9, 5, 6, 7, 1, 1, 1, 1])) + BODY, "axes"),
     "an axis of none": (bytes(header_bytes(dim=[3, 5, 0, 7, 1, 1, 1, 1])) + BODY, "at least one voxel"),
     "negative": (bytes(header_bytes(dim=[3, 5, -6, 7, 1, 1, 1, 1])) + BODY, "at least one voxel"),
-    "series": (bytes(header_bytes(dim=[4, 5, 6, 1, 7, 1, 1, 1])) + BODY, "series of 5x6x1x7"),
+    "series": (
+        bytes(header_bytes(dim=[4, 5, 6, 1, 7, 1, 1, 1])) + BODY,
+        r"series of 7 \(each 5x6x1\).*apply.*volume=",
+    ),
     "field": (bytes(header_bytes(dim=[5, 5, 2, 7, 1, 3, 1, 1])) + BODY, "displacement field"),
     "unknown type": (bytes(header_bytes(datatype=77)) + BODY, "unknown type"),
     "complex": (bytes(header_bytes(datatype=32)) + BODY * 2, "real values"),
@@ -220,11 +241,55 @@ def test_missing_folder_and_unknown_names(tmp_path: Path) -> None:
     for name, expected in {
         "none.nii.gz": "is not there",
         "folder.nii": "is a folder",
-        "folder": "is a folder",
+        "folder": "expected DICOM",
         "a.docx": r"expected an image \(\.nii",
     }.items():
         with pytest.raises(ReadError, match=expected):
             read_image(tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Pair, nib.Nifti2Pair])
+@pytest.mark.parametrize("packed", ["", ".gz"])
+def test_pairs_of_hdr_and_img_by_either_name(tmp_path: Path, kind: type, packed: str) -> None:
+    nib.save(kind(volume(dtype="int16"), AFFINE), tmp_path / f"a.img{packed}")
+    for name in (f"a.img{packed}", f"a.hdr{packed}"):
+        read = read_image(tmp_path / name)
+        np.testing.assert_array_equal(read.data[0, 0].numpy(), volume(dtype="int16"))
+        np.testing.assert_allclose(read.grid.voxel_to_world.numpy(), AFFINE, atol=1e-6)
+    (tmp_path / f"a.hdr{packed}").rename(tmp_path / f"b.hdr{packed}")
+    for name in (f"a.img{packed}", f"b.hdr{packed}"):
+        with pytest.raises(ReadError, match="half of a pair"):
+            read_image(tmp_path / name)
+
+
+def test_halves_that_are_none_and_analyze_are_refused(tmp_path: Path) -> None:
+    nib.save(nib.AnalyzeImage(volume(dtype="int16"), None), tmp_path / "old.img")
+    nib.save(nib.Nifti1Pair(volume(dtype="int16"), AFFINE), tmp_path / "a.img")
+    (tmp_path / "a.hdr").rename(tmp_path / "renamed.nii")
+    save(tmp_path / "whole.nii", volume()).rename(tmp_path / "whole.hdr")
+    (tmp_path / "whole.img").write_bytes(BODY)
+    for name, expected in {
+        "old.img": "Analyze 7.5, which does not say left from right",
+        "renamed.nii": "disagree on whether it is a pair",
+        "whole.img": "disagree on whether it is a pair",
+    }.items():
+        with pytest.raises(ReadError, match=expected):
+            read_image(tmp_path / name)
+
+
+def test_shear_is_written_with_a_word_and_right_angles_without(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    straight = np.array([[0.0, -2, 0, 5], [2.0, 0, 0, 6], [0, 0, 2.0, 7], [0, 0, 0, 1]])
+    for name, affine in (("a.nii.gz", straight), ("b.nii.gz", AFFINE), ("c.nrrd", AFFINE), ("c.mha", AFFINE)):
+        write_image(
+            Image(torch.rand(1, 1, 4, 5, 6), Grid((4, 5, 6), torch.from_numpy(affine))), tmp_path / name
+        )
+    assert len(caplog.messages) == 1
+    assert "degrees off right angles" in caplog.messages[0]
+    assert ".nrrd or .mha" in caplog.messages[0]
+    with pytest.raises(RuntimeError, match="orthonormal"):
+        sitk.ReadImage(str(tmp_path / "b.nii.gz"))
 
 
 def test_more_bytes_than_promised_are_no_fault(tmp_path: Path) -> None:
@@ -239,6 +304,16 @@ def test_gzip_is_known_by_its_bytes_not_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "a.nii.gz").write_bytes(GOOD)
     for name in ("a.nii", "a.nii.gz"):
         np.testing.assert_array_equal(read_image(tmp_path / name).data[0, 0].numpy(), volume())
+
+
+def test_the_step_is_the_number_that_was_meant(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(volume((5, 6, 7, 2)), AFFINE)
+    image.header.set_xyzt_units("mm", "sec")
+    image.header["pixdim"][4] = 1.7
+    nib.save(image, tmp_path / "a.nii.gz")
+    for source in (tmp_path / "a.nii.gz", image):
+        assert read_series(source).step == 1.7
+    assert read_series(tmp_path / "a.nii.gz").step_unit == "s"
 
 
 def test_nan_and_infinity_are_let_through(tmp_path: Path) -> None:
@@ -258,3 +333,15 @@ def test_values_start_where_the_header_says(tmp_path: Path) -> None:
     zero[108:112] = struct.pack("<f", 0)
     (tmp_path / "b.nii").write_bytes(zero)
     np.testing.assert_array_equal(read_image(tmp_path / "b.nii").data[0, 0].numpy(), volume())
+
+
+def test_vectors_of_colours_are_refused(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(np.zeros((5, 4, 6, 1, 3), np.float32), AFFINE)
+    image.header.set_intent("vector")
+    nib.save(image, tmp_path / "a.nii")
+    content = bytearray((tmp_path / "a.nii").read_bytes())
+    content[70:72] = (128).to_bytes(2, "little")
+    (tmp_path / "a.nii").write_bytes(content)
+    for read in (read_image, read_transform):
+        with pytest.raises(ReadError, match="vectors of colours"):
+            read(tmp_path / "a.nii")

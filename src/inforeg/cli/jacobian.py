@@ -1,0 +1,107 @@
+"""`inforeg jacobian`: how a chain of transforms changes volumes, and where it folds."""
+
+from dataclasses import asdict
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from inforeg.cli import console, options
+from inforeg.cli.chain import grid_of, read_plain_chain
+from inforeg.errors import UsageError
+
+if TYPE_CHECKING:
+    from inforeg.evaluate import JacobianSummary
+
+
+def jacobian(
+    reference: Annotated[
+        Path, typer.Option("--reference", "-r", help="The image at whose voxels to measure (the fixed one).")
+    ],
+    transform: options.Chain = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The image of determinants to write; only figures if not given."),
+    ] = None,
+    log: Annotated[
+        bool, typer.Option("--log", help="Write natural logarithms; NaN at folds, which have none.")
+    ] = False,
+    mask: Annotated[
+        Path | None, typer.Option("--mask", help="Where the figures are taken, inside above 0.5.")
+    ] = None,
+    from_format: options.FromFormat = None,
+    moving: options.MovingOfFormat = None,
+    threads: options.Threads = None,
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
+) -> None:
+    """Measure by how much the transforms change volume at each voxel of the fixed image, and where they fold."""
+    console.start(quiet, verbose, debug)
+    paths = transform or []
+    if log and output is None:
+        raise UsageError("--log says what to write: give --output too")
+
+    from inforeg.io.atomic import refuse_file, refuse_inputs
+    from inforeg.io.formats import writer
+
+    if output is not None:
+        writer(output)
+        refuse_inputs(output, [path for path in (reference, mask, moving, *paths) if path is not None])
+        refuse_file(output, overwrite)
+
+    import torch
+
+    from inforeg.evaluate import jacobian_determinants, jacobian_summary
+    from inforeg.image import Image
+    from inforeg.image.sample import covers
+    from inforeg.io import read_image, write_image
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    chain, words = read_plain_chain(paths, from_format, reference, moving)
+    grid = grid_of(reference)
+    assert grid is not None
+    where = None
+    if mask is not None:
+        region = read_image(mask)
+        if region.grid.ndim != grid.ndim:
+            raise UsageError(
+                f"expected a mask of as many axes as {reference} ({grid.ndim}-D), {mask} is {region.grid.ndim}-D"
+            )
+        where = covers(region, grid).reshape(grid.shape)
+        if not bool(where.any()):
+            raise UsageError(f"{mask} covers no voxel of {reference}")
+    determinants = jacobian_determinants(chain, grid)
+    found = jacobian_summary(determinants, where)
+    if output is not None:
+        # The logarithm of what is folded would be NaN or minus infinity; it is NaN throughout.
+        values = torch.where(determinants > 0, determinants, torch.nan).log() if log else determinants
+        write_image(Image(values.float()[None, None], grid), output, dtype="float32", overwrite=overwrite)
+    if json:
+        figures = {name: value if isfinite(value) else None for name, value in asdict(found).items()}
+        written = None if output is None else str(output)
+        console.say_json(
+            {"chain": [str(path) for path in paths], "words": words, "output": written} | figures
+        )
+        return
+    console.say(words, quiet)
+    for line in _table(found):
+        console.say(line)
+    if output is not None:
+        console.say(f"written: {output}", quiet)
+
+
+def _table(found: "JacobianSummary") -> list[str]:
+    lines = [
+        f"determinant: smallest {found.smallest:.4g}, largest {found.largest:.4g}, mean {found.mean:.4g}"
+        f" ({found.voxels} voxels)",
+        f"folds (0 or below): {found.folds} voxels, {100 * found.share_folded:.4g} %",
+        f"SD of log determinant: {found.sd_log:.4g}",
+    ]
+    if found.largest < 0:
+        lines.append("the chain mirrors: every determinant is negative")
+    return lines

@@ -1,0 +1,103 @@
+"""What kind of file a file is: by its content where several kinds share an ending."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from inforeg.errors import InforegError, ReadError
+from inforeg.io.compressed import GzipStream, is_gzip
+from inforeg.io.files import check_there, why
+from inforeg.io.formats import READERS
+from inforeg.io.headers import Header, read_header
+
+if TYPE_CHECKING:
+    from inforeg.io.transform_formats import Format
+
+Kind = Literal["image", "transform", "points", "registration"]
+
+_HEAD_BYTES = 4096
+# Single slices of DICOM: what reads images says to give their folder.
+_SLICES = (".dcm", ".ima")
+
+
+def kind_of(path: Path) -> tuple[Kind, Header | None]:
+    """What a file or folder holds, and its header if it has that of an image, as fields of displacements do.
+
+    Raises `ReadError` for what is none of these.
+    """
+    if path.is_dir():
+        if (path / "result.json").is_file():
+            return "registration", None
+        return "image", read_header(path)
+    check_there(path)
+    if path.name.lower().endswith((*READERS, *_SLICES)):
+        header = read_header(path)
+        return ("image" if header.what in ("an image", "a series") else "transform"), header
+    if path.suffix.lower() == ".json" and _is_record(path):
+        return "registration", None
+    return _by_content(path), None
+
+
+def _is_record(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+        # Most files of points are told apart without being read.
+        record = json.loads(path.read_bytes()) if b'"inforeg"' in head else None
+    except OSError as error:
+        raise ReadError(f"cannot read {path}: {why(error)}") from None
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(record, dict) and {"inforeg", "inputs", "quality"} <= set(record)
+
+
+def formats_of(path: Path, format: str | None = None) -> "list[Format]":
+    """The formats of transforms that a file can be of, by its name and what it begins with; the first one reads it."""
+    from inforeg.io.transform_formats import FORMATS
+
+    name = path.name.lower()
+    found = [form for form in FORMATS if name.endswith(form.suffixes) and format in (None, form.name)]
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+        if is_gzip(head):
+            head = GzipStream(head).read(_HEAD_BYTES)
+    except OSError as error:
+        raise ReadError(f"cannot read {path}: {why(error)}") from None
+    except ValueError:
+        return []
+    return [form for form in found if form.load().recognises(head)]
+
+
+def _by_content(path: Path) -> Kind:
+    from inforeg.io.point_formats import FORMATS as POINTS
+    from inforeg.io.transform_formats import FORMATS as TRANSFORMS
+
+    name = path.name.lower()
+    may_be_points, may_be_transform = (
+        any(name.endswith(form.suffixes) for form in forms) for forms in (POINTS, TRANSFORMS)
+    )
+    if not (may_be_points or may_be_transform):
+        raise ReadError(
+            f"expected an image, a transform, points or a folder that register wrote, got {path},"
+            " which by its name is none that inforeg reads"
+        )
+    if not (may_be_points and may_be_transform):
+        return "points" if may_be_points else "transform"
+    known = formats_of(path)
+    if not known:
+        return "points"
+    # Rows of numbers are what a table of points begins with too.
+    return "transform" if known[0].name != "plain" or _is_matrix(path) else "points"
+
+
+def _is_matrix(path: Path) -> bool:
+    """Whether rows of numbers are a matrix, and not as many points as they have coordinates."""
+    from inforeg.io.transforms import read_transform
+    from inforeg.transforms import Linear
+
+    try:
+        read = read_transform(path, format="plain")
+    except InforegError:
+        return False
+    return isinstance(read, Linear) and (read.ndim == 3 or read.is_affine)

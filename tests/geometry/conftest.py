@@ -1,0 +1,46 @@
+"""What the gate measured: the largest difference of every check is printed behind the tests' results."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+
+_FOUND = pytest.StashKey[dict[str, tuple[float, float, str]]]()
+
+Within = Callable[[str, float, float, str], None]
+"""`within(check, value, bound, where)`: note the value, and fail where it is beyond the bound."""
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads that wait for one another take ten times as long as the work on grids this small, where cores are shared.
+
+    What needs more asks for it.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def within(request: pytest.FixtureRequest) -> Iterator[Within]:
+    found = request.config.stash.setdefault(_FOUND, {})
+    beyond: list[str] = []
+
+    def note(check: str, value: float, bound: float, where: str) -> None:
+        value = float("inf") if value != value else value
+        if value >= found.get(check, (-1.0, 0.0, ""))[0]:
+            found[check] = (value, bound, where)
+        if not value < bound:
+            beyond.append(f"{check}, {where}: {value:.3g}, allowed is less than {bound:.3g}")
+
+    yield note
+    assert not beyond, f"{len(beyond)} beyond their bound:\n" + "\n".join(beyond[:20])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if found := config.stash.get(_FOUND, {}):
+        terminalreporter.section("the largest differences of the geometry gate")
+        for check, (value, bound, where) in sorted(found.items()):
+            terminalreporter.write_line(f"{check:<58} {value:9.2e}  of {bound:.0e} allowed; {where}")

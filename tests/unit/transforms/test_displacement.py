@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from strategies import GridNumbers, points
+
+from inforeg.errors import NotInvertible, UsageError
+from inforeg.space import Grid
+from inforeg.transforms import BSpline, Composite, Displacement, Linear
+
+GRIDS = {
+    2: GridNumbers([9, 11], [0.4], [3.0, 2.0], [1, -1], [0.0], [-12.0, 7.0]).grid(),
+    3: GridNumbers(
+        [7, 9, 8], [0.4, -0.3, 0.2], [3.0, 2.0, 4.0], [1, -1, 1], [0.0, 0.0], [-12.0, 7.0, 3.0]
+    ).grid(),
+}
+
+
+def field(ndim: int, size_mm: float = 2.0, dtype: torch.dtype = torch.float64, seed: int = 0) -> Displacement:
+    grid = GRIDS[ndim]
+    generator = torch.Generator().manual_seed(seed)
+    vectors = size_mm * torch.randn(ndim, *grid.shape, generator=generator, dtype=torch.float64)
+    return Displacement(vectors.to(dtype), grid)
+
+
+def around(grid: Grid, count: int = 500) -> torch.Tensor:
+    """Points within and around a grid."""
+    generator = torch.Generator().manual_seed(1)
+    share = torch.rand(count, grid.ndim, generator=generator, dtype=torch.float64) * 1.4 - 0.2
+    return grid.to_world(share * torch.tensor(grid.shape, dtype=torch.float64) - 0.5)
+
+
+def lps(array: np.ndarray) -> np.ndarray:
+    flipped = np.array(array, dtype=float)
+    flipped[..., :2] *= -1
+    return flipped
+
+
+def in_itk(transform: Displacement | BSpline, values: torch.Tensor) -> sitk.Transform:
+    """The same transform, built of ITK's own parts."""
+    d, grid = transform.ndim, transform.grid
+    matrix = grid.voxel_to_world.numpy().copy()
+    matrix[:2] *= -1
+    spacing = grid.spacing_mm.tolist()
+    direction = (matrix[:d, :d] / np.array(spacing)).ravel().tolist()
+    array = lps(np.moveaxis(values.double().numpy(), 0, -1))
+    if isinstance(transform, BSpline):
+        result = sitk.BSplineTransform(d, 3)
+        result.SetFixedParameters([*map(float, grid.shape), *matrix[:d, d].tolist(), *spacing, *direction])
+        result.SetParameters(np.concatenate([array[..., a].ravel(order="F") for a in range(d)]).tolist())
+        return result
+    image = sitk.GetImageFromArray(
+        np.ascontiguousarray(array.transpose(*reversed(range(d)), d)), isVector=True
+    )
+    image.SetSpacing(spacing)
+    image.SetOrigin(matrix[:d, d].tolist())
+    image.SetDirection(direction)
+    return sitk.DisplacementFieldTransform(sitk.Cast(image, sitk.sitkVectorFloat64))
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_points_move_as_in_itk_within_the_grid_and_beyond_it(ndim: int) -> None:
+    transform = field(ndim)
+    theirs = in_itk(transform, transform.vectors)
+    where = around(transform.grid)
+    expected = lps(np.array([theirs.TransformPoint(p.tolist()) for p in lps(where.numpy())]))
+    assert 0.2 < float((transform(where) != where).any(dim=1).double().mean()) < 0.9
+    np.testing.assert_allclose(transform(where).numpy(), expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_spline_moves_points_as_in_itk_and_nothing_beyond_its_region(ndim: int) -> None:
+    grid = GRIDS[ndim]
+    coefficients = torch.randn(
+        ndim, *grid.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64
+    )
+    transform = BSpline(coefficients, grid)
+    theirs = in_itk(transform, coefficients)
+    where = around(grid)
+    expected = lps(np.array([theirs.TransformPoint(p.tolist()) for p in lps(where.numpy())]))
+    moved = (transform(where) != where).any(dim=1)
+    assert 0.05 < float(moved.double().mean()) < 0.9
+    np.testing.assert_allclose(transform(where).numpy(), expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_derivatives_are_those_of_finite_differences(ndim: int) -> None:
+    grid = GRIDS[ndim]
+    coefficients = torch.randn(
+        ndim, *grid.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64
+    )
+    projective = torch.eye(ndim + 1, dtype=torch.float64)
+    projective[0, 1], projective[-1, 0] = 0.2, 1e-3
+    affine = Linear(projective)
+    chain = Composite((affine, field(ndim), BSpline(coefficients, grid)))
+    where = around(grid, 200)
+    for transform in (field(ndim), BSpline(coefficients, grid), affine, chain):
+        found = transform.jacobian(where)
+        step = 1e-6
+        for axis in range(ndim):
+            shift = torch.zeros(ndim, dtype=torch.float64)
+            shift[axis] = step
+            expected = (transform(where + shift) - transform(where - shift)) / (2 * step)
+            wrong = (found[:, :, axis] - expected).abs().amax(dim=1) > 1e-6
+            # A step may cross a face between voxels, where a piecewise linear field has no derivative.
+            assert float(wrong.double().mean()) < 0.02
+
+
+def test_a_field_of_any_transform_holds_it_at_the_voxel_centres() -> None:
+    grid, other = GRIDS[3], field(3, seed=3)
+    chain = Composite((Linear.translation(torch.tensor([5.0, -2.0, 1.0])), other))
+    flat = Displacement.of(chain, grid, torch.float64)
+    torch.testing.assert_close(flat(grid.points_mm()), chain(grid.points_mm()), rtol=0, atol=1e-9)
+
+
+def test_a_field_of_float32_is_read_with_positions_of_float64() -> None:
+    exact, rounded = field(3), field(3, dtype=torch.float32)
+    where = around(exact.grid)
+    difference = (exact(where) - rounded(where)).abs().max()
+    assert 0 < float(difference) < 1e-6
+    assert rounded(where).dtype == torch.float64
+    assert rounded.vectors.dtype == torch.float32
+
+
+def test_any_shape_of_points() -> None:
+    transform = field(3)
+    where = points(3).reshape(4, 10, 3)
+    torch.testing.assert_close(transform(where).reshape(-1, 3), transform(where.reshape(-1, 3)))
+
+
+@pytest.mark.parametrize("kind", [Displacement, BSpline])
+def test_what_does_not_fit_is_refused(kind: type) -> None:
+    with pytest.raises(UsageError, match=r"\(3, 7, 9, 8\)"):
+        kind(torch.zeros(3, 7, 9, 9), GRIDS[3])
+    broken = torch.zeros(3, *GRIDS[3].shape)
+    broken[0, 0, 0, 0] = torch.nan
+    with pytest.raises(UsageError, match="NaN"):
+        kind(broken, GRIDS[3])
+    with pytest.raises(NotInvertible, match="approximate_inverse"):
+        kind(torch.zeros(3, *GRIDS[3].shape), GRIDS[3]).inverse()
+    with pytest.raises(UsageError, match="at least 4"):
+        BSpline(torch.zeros(2, 3, 9), Grid.from_spacing((3, 9)))
