@@ -27,7 +27,7 @@ class Promise:
     """What one kind of transform file holds, and how it is read by others.
 
     `holds` are some of `KINDS`; `precision` is that of the transform's numbers and `place` that of the grids of fields,
-    both relative to the largest number. `grids` says that both images are needed, `read_only` which endings are not written. `resampled` files hold any transform
+    both relative to the largest number. `grids` says that both images are needed. `resampled` files hold any transform
     as a field on the fixed grid. Fields whose axes are not at right angles are kept up to a `shear`. `seen_by` are the
     """
 
@@ -38,9 +38,9 @@ class Promise:
     resampled: bool = False
     ndims: tuple[int, ...] = (2, 3)
     grids: bool = False
-    read_only: tuple[str, ...] = ()
     seen_by: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    flat: tuple[str, ...] = ("SimpleITK",)
+    flat: tuple[str, ...] = ("SimpleITK", "numpy")
+    also: tuple[str, ...] = ()
 
     def loosened(self) -> "Promise":
         """For products of matrices, which are rounded before they are written or after they are read."""
@@ -54,13 +54,15 @@ _LINEAR_3D = Promise(LINEAR, FLOAT64, ndims=(3,), grids=True, seen_by=(("nitrans
 
 # What is merged into one matrix is exact up to the product itself.
 TRANSFORMS = {
-    ("itk", ".tfm"): Promise(ANY, seen_by=_ITK_TEXT),
-    ("itk", ".h5"): Promise(ANY, seen_by=_ITK_HDF5),
-    ("itk", ".mat"): Promise(LINEAR, seen_by=(("SimpleITK", LINEAR), ("nitransforms", LINEAR))),
-    ("itk", ".nii.gz"): Promise(
-        FIELDS, place=4 * FLOAT32, shear=0.0, read_only=(".mhd", ".nhdr"), seen_by=_ITK_FIELD
+    ("itk", ".tfm"): Promise(ANY, seen_by=_ITK_TEXT, also=("ANTs",)),
+    ("itk", ".h5"): Promise(ANY, seen_by=_ITK_HDF5, also=("ANTs", "h5py")),
+    ("itk", ".mat"): Promise(
+        LINEAR, seen_by=(("SimpleITK", LINEAR), ("nitransforms", LINEAR)), also=("ANTs",)
     ),
+    ("itk", ".nii.gz"): Promise(FIELDS, place=4 * FLOAT32, shear=0.0, seen_by=_ITK_FIELD, also=("ANTs",)),
+    ("itk", ".mhd"): Promise(FIELDS, seen_by=(("SimpleITK", FIELDS),)),
     ("minc", ".xfm"): Promise(LINEAR, ndims=(3,), seen_by=(("SimpleITK", LINEAR),)),
+    ("elastix", ".txt"): Promise((*LINEAR, "bspline"), also=("SimpleITK",)),
     ("fsl", ".mat"): _LINEAR_3D,
     ("fsl", ".nii.gz"): Promise(
         ANY,
@@ -69,11 +71,11 @@ TRANSFORMS = {
         resampled=True,
         ndims=(3,),
         grids=True,
-        seen_by=(("nibabel and FSL's rule", ANY),),
+        seen_by=(("nibabel", ANY),),
     ),
     ("freesurfer", ".lta"): _LINEAR_3D,
     ("afni", ".1D"): _LINEAR_3D,
-    ("plain", ".txt"): Promise((*LINEAR, "projective")),
+    ("plain", ".txt"): Promise((*LINEAR, "projective"), seen_by=(("numpy", (*LINEAR, "projective")),)),
     ("x5", ".x5"): Promise(
         (*LINEAR, *FIELDS, "chain"),
         ndims=(3,),

@@ -1,17 +1,42 @@
 """How much memory there is, and how much a run will need: known before anything large is read. Needs no torch."""
 
 import os
-import resource
-import sys
-from math import prod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, prod
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from inforeg.errors import NotEnoughMemory
 
 PROC, GROUPS = Path("/proc"), Path("/sys/fs/cgroup")
+# Threads that are yet to start reserve address space that they never fill: a stack of 8 MB, an arena of 64 MB each.
+_THREAD_SPACE = 72 * 2**20
+
+# Bytes, as fitted to the largest resident set of whole commands (`ru_maxrss`, less what it was once everything was
+# imported) on Linux with torch 2.13, two threads. All are to lie above what was measured, and below 1.5 times that
+# from about 0.4 GB on. MB measured, and estimated in brackets:
+#   register  192^3 258 (411) · 256^3 490 (673) · 320^3 790 (1105) · 320^3 to 64^3 641 (796) · 64^3 to 320^3 377 (536)
+#             256^3 with two masks 521 (807), with nearest 638, bspline 662 · 6000^2 954 (1192), in colour 2442 (3136)
+#   apply     256^3 247 (362) · 320^3 478 (650) · to 320^3 375 (455) · to int16 633 (781) · to int32 1265 (1306)
+#             bspline 825 (1178), from 320^3 843 (970) · label 1135 (1434), to 320^3 1182 (1303)
+#             6000^2 to PNG 790 (816), in colour 2082 (2328) · a field of 192^3 on 320^3 907 (1137, the field aside)
+# The types that files are stored in matter only while they are read: 252 (float64) to 276 (uint8) for 192^3.
+_LEAST = 60 * 10**6
+_REGISTER, _FIXED_VALUE, _MOVING_VALUE, _MASK_VALUE = 220 * 10**6, 17.5, 9.5, 2
+_FLOAT = 4
+# What a value of the output takes until it is written, by the type it is written in.
+_OUTPUT_VALUE = {"float32": 12, "int8": 16, "uint8": 16, "int16": 16, "uint16": 16}
+_WIDE_OUTPUT_VALUE = 32
+# A series is written volume after volume, and the next one is made while the last one is there.
+_SERIES_VALUE = 16
+# Arrays below 32 MiB the C library takes from a heap, where gaps stay: once in some runs that is so much a value.
+_HEAP_VALUES, _HEAP_VALUE = 1 << 23, 24
+# Positions are worked out a part of the output at a time.
+_PART_VOXELS, _PLACE, _FIELD_PLACE = 1 << 20, 220, 350
 
 
+@runtime_checkable
 class Sizes(Protocol):
     """What an estimate needs to know of an image file; `io.Header` is one."""
 
@@ -30,6 +55,74 @@ class Sizes(Protocol):
     @property
     def voxel_bytes(self) -> int:
         """What all values take up as they are stored."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """An image as it will be in memory: `voxel_bytes` is what has to be read for it, 0 if it is there already."""
+
+    shape: tuple[int, ...]
+    channels: int = 1
+    volumes: int = 1
+    voxel_bytes: int = 0
+
+    def thinned(self, factors: Sequence[int]) -> "Size":
+        """The same with every `factor`-th voxel along each axis, once that is read."""
+        return Size(tuple(ceil(n / f) for n, f in zip(self.shape, factors, strict=True)), self.channels)
+
+
+def to_register(fixed: Sizes, moving: Sizes, masks: Sequence[Sizes] = ()) -> int:
+    """What `register` and saving its result take at most, in bytes, from where nothing is read yet."""
+    kept = _FIXED_VALUE * _values(fixed) + _MOVING_VALUE * _values(moving)
+    reading = sum(image.voxel_bytes + _FLOAT * _values(image) for image in (fixed, moving))
+    # Of small images fewer samples are drawn, and they are written in fewer parts.
+    rest = min(_REGISTER, _LEAST + 100 * (_values(fixed) + _values(moving)))
+    return int(rest + max(kept, reading) + _MASK_VALUE * sum(map(_values, masks)))
+
+
+def to_read_thinned(image: Sizes, factors: Sequence[int]) -> int:
+    """What reading an image thinned takes: all of it as it is stored, and what is left of it axis by axis."""
+    return int(image.voxel_bytes + 3 * _FLOAT * _values(image) / prod(factors[:-1]) + _PART_VOXELS * 32)
+
+
+def to_apply(
+    image: Sizes, shape: Sequence[int], interpolation: str, dtype: str = "float32", *, affine: bool = True
+) -> int:
+    """What `apply` takes at most, in bytes, to put an image on a grid of that shape, its transforms being there."""
+    one, out = prod(image.shape) * image.channels, prod(shape) * image.channels
+    read = image.voxel_bytes + _FLOAT * one
+    written: float = _OUTPUT_VALUE.get(dtype, _WIDE_OUTPUT_VALUE) * out
+    places = min(prod(shape), _PART_VOXELS) * (0 if affine and interpolation == "linear" else _PLACE)
+    if not affine:
+        places = min(prod(shape), _PART_VOXELS) * _FIELD_PLACE
+    if image.volumes > 1:
+        written += _SERIES_VALUE * out
+    if out < _HEAP_VALUES:
+        places += _HEAP_VALUE * out
+    if interpolation == "bspline":
+        return int(_LEAST + places + max(26 * one + image.voxel_bytes * (image.volumes > 1), read + written))
+    if interpolation == "label":
+        return int(
+            _LEAST + places + image.voxel_bytes * (image.volumes > 1) + max(22 * one, 4 * one + 30 * out)
+        )
+    return int(_LEAST + places + read + written)
+
+
+def require(needed: int, available: int | None, what: str, way_out: str) -> None:
+    """Raise `NotEnoughMemory`, with the numbers, unless there is as much as is needed, or nobody knows."""
+    if available is not None and needed > available:
+        raise NotEnoughMemory(
+            f"{what} needs about {in_words(needed)} of memory, {in_words(available)} are there; {way_out}"
+        )
+
+
+def in_words(count: float) -> str:
+    """A number of bytes in gigabytes, or megabytes where there are few."""
+    return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def _values(image: Sizes) -> int:
+    return prod(image.shape) * image.channels * image.volumes
 
 
 def available_bytes(device: Any = "cpu") -> int | None:
@@ -89,11 +182,20 @@ def _left(group: Path, limit: str, used: str, reclaimable: str) -> int | None:
 
 
 def _address_space() -> int | None:
+    try:
+        import resource
+    except ImportError:  # there is no such limit on Windows
+        return None
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     pages = _first_number(PROC / "self" / "statm")
     if limit == resource.RLIM_INFINITY or pages is None:
         return None
-    return limit - pages * os.sysconf("SC_PAGE_SIZE")
+    try:
+        started = len(os.listdir(PROC / "self" / "task"))
+    except OSError:
+        started = 1
+    to_start = max(0, (os.cpu_count() or 1) + 4 - started)
+    return limit - pages * os.sysconf("SC_PAGE_SIZE") - to_start * _THREAD_SPACE
 
 
 def _first_number(path: Path) -> int | None:

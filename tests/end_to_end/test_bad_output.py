@@ -12,13 +12,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 from end_to_end.bad_input.case import contents, plain, unchanged
 from end_to_end.bad_input.images import PLACE, SHAPE, blob, nifti
 from end_to_end.bad_input.page import UNFINISHED, Row, matches, rows
 
 from inforeg.cli.main import main
 from inforeg.io import read_image, read_transform, write_image, write_transform
-from inforeg.transforms import Linear
+from inforeg.transforms import Composite, Displacement, Linear
 
 
 def page_says(name: str) -> Row:
@@ -40,6 +41,12 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     noise = np.random.default_rng(0).integers(0, 1 << 16, (80, 90), np.uint16)
     sitk.WriteImage(sitk.GetImageFromArray(noise), str(folder / "flat.png"))
     write_transform(Linear.identity(3), folder / "good.tfm")
+    grid = read_image(folder / "good.nii.gz").grid
+    generator = torch.Generator().manual_seed(0)
+    field = torch.rand(3, *SHAPE, generator=generator) * 0.5
+    write_transform(Displacement(field, grid), folder / "field.h5")
+    shift = Linear.about(torch.eye(3).double(), torch.zeros(3).double(), torch.ones(3).double())
+    write_transform(Composite((shift, Displacement(field, grid))), folder / "chain.h5")
     (folder / "points.csv").write_text("x,y,z\n" + "1.5,2.5,3.5\n" * 2000)
     return folder
 
@@ -79,6 +86,8 @@ FULL = {
     "in a new folder": f"apply {IMAGE} -o %new/out.nii",
     "points": "apply-points -p @points.csv --space ras -t @good.tfm --on fixed -o %out.csv",
     "HDF5 transform": "convert -t @good.tfm -o %out.h5",
+    "files named as ANTs does": "convert -t @chain.h5 -o %ants --naming ants",
+    "a field and its mask": "invert -t @field.h5 -o %out.h5 --mask %mask.nii.gz",
     "field": "compose -t @good.tfm -r @good.nii.gz -o %out.nii",
     "determinants": "jacobian -t @good.tfm -r @good.nii.gz -o %out.nii",
 }
@@ -97,7 +106,7 @@ def test_on_a_full_disk_nothing_is_left(
     assert err.count("\n") == 1
     # With room enough, the same is written.
     assert main(arguments) == 0
-    assert len(contents(tmp_path)) in (1, 2)
+    assert 1 <= len(contents(tmp_path)) <= 5
 
 
 def test_a_full_disk_leaves_what_was_there(

@@ -230,7 +230,7 @@ def test_the_error_at_landmarks_is_told(
 ) -> None:
     ending = "" if space == "ras" else "_lps"
     points = ["--fixed-points", inputs / f"t1{ending}.csv", "--moving-points", inputs / f"t2{ending}.csv"]
-    arguments = ["evaluate", *points, "--points", space, "-t", out / "transform.h5"]
+    arguments = ["evaluate", *points, "--space", space, "-t", out / "transform.h5"]
     assert run(*arguments, "--json") == 0
     said = json.loads(capsys.readouterr().out)["points"]
     expected = error_mm(found(out), TRUTH)

@@ -70,7 +70,7 @@ def fuzz(
         if not cases:
             break
         count -= len(cases)
-        for case, verdict in zip(cases, worker.judge_all(target.name, cases), strict=True):
+        for number, verdict in enumerate(worker.judge_all(target.name, cases)):
             tally.tried += 1
             tally.slowest = max(tally.slowest, verdict.seconds)
             tally.read += verdict.verdict == "read"
@@ -79,8 +79,19 @@ def fuzz(
                 seen = tally.finds.get(verdict.signature, 0)
                 tally.finds[verdict.signature] = seen + 1
                 if not seen:
-                    found(target, case, verdict)
+                    found(target, *_to_blame(worker, target, cases[: number + 1], verdict))
     tally.seconds += time.monotonic() - began
+
+
+def _to_blame(worker: Worker, target: Target, cases: list[Case], verdict: Verdict) -> tuple[Case, Verdict]:
+    """Which of the inputs up to the last it was: one that spoils memory may do so, and a later one falls over it."""
+    if not verdict.kind.startswith("dies"):
+        return cases[-1], verdict
+    for case in cases[:-9:-1]:
+        again = [one for one in worker.judge_all(target.name, [case] * 8) if one.verdict == "find"]
+        if again:
+            return case, again[0]
+    return cases[-1], verdict
 
 
 def table(tallies: dict[str, Tally]) -> str:
@@ -129,7 +140,7 @@ class State:
             small = shrunk(worker, target.name, case, verdict, tries=300 if quick else 12)
             name = re.sub(r"\W+", "-", f"{target.name} {verdict.signature}")[:90].strip("-")
             path = self.folder / "finds" / f"{name}-{digest(small)}.json"
-            told = f"{verdict.kind}: {verdict.what[:200]} [{verdict.where}]"
+            told = f"{verdict.kind}: {' '.join(verdict.what.split())[:200]} [{verdict.where}]"
             keep(path, target.name, told, small)
             self.say(f"FIND {target.name}: {told} {size_of(small)} bytes {path}")
 

@@ -29,6 +29,13 @@ def dicom_seeds() -> list[Case]:
     ]
 
 
+def single_dicom_seeds() -> list[Case]:
+    """Files that are given by themselves."""
+    return [{"input.dcm": case[min(case)]} for case in dicom_seeds()[:-1]] + [
+        {"input.dcm": _by_hand(_EXPLICIT, 0, frames=3)}
+    ]
+
+
 def _by_gdcm(slices: int, compressor: str = "") -> Case:
     """A series as GDCM writes it, the same every time."""
     import SimpleITK as sitk

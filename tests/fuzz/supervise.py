@@ -58,10 +58,10 @@ class Worker:
         self._megabytes = megabytes
         self._cpu_seconds = cpu_seconds
         self._wall_seconds = wall_seconds
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         shared = Path("/dev/shm")
         self._folder = Path(tempfile.mkdtemp(prefix="inforeg-fuzz-", dir=shared if shared.is_dir() else None))
-        self.restarts = 0
+        self._heard = b""
 
     def __enter__(self) -> "Worker":
         return self
@@ -95,21 +95,20 @@ class Worker:
             orders += json.dumps({"target": target, "folder": str(last / str(number))}) + "\n"
         process = self._running()
         assert process.stdin is not None
-        process.stdin.write(orders)
-        process.stdin.flush()
+        process.stdin.write(orders.encode())
 
-    def _running(self) -> "subprocess.Popen[str]":
+    def _running(self) -> "subprocess.Popen[bytes]":
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(
                 [sys.executable, str(self._script), str(self._said), str(self._megabytes)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                text=True,
+                bufsize=0,
                 env={**os.environ, **_ENVIRONMENT},
             )
-            self.restarts += 1
+            self._heard = b""
             assert self._process.stdout is not None
-            if not self._process.stdout.readline():
+            if not self._process.stdout.readline():  # the word that it is ready, and nothing behind it yet
                 raise RuntimeError(f"the worker does not start: {self._said.read_text(errors='replace')}")
         return self._process
 
@@ -121,21 +120,26 @@ class Worker:
     def _trace(self) -> Path:
         return self._folder / "said.trace"
 
-    def _answer(self, process: "subprocess.Popen[str]") -> Verdict:
+    def _answer(self, process: "subprocess.Popen[bytes]") -> Verdict:
         """The next answer; where none comes the worker is ended, and the next one is started for the next case."""
         assert process.stdout is not None
         began, cpu = time.monotonic(), _cpu_seconds(process.pid)
-        while not select.select([process.stdout], [], [], 1.0)[0]:
-            if process.poll() is not None:
-                break
+        while b"\n" not in self._heard:
+            if select.select([process.stdout], [], [], 1.0)[0]:
+                data = os.read(process.stdout.fileno(), 1 << 16)
+                if not data:
+                    break
+                self._heard += data
+                continue
             # On a busy machine a process that waits for its turn is no process that hangs.
             used, waited = _cpu_seconds(process.pid) - cpu, time.monotonic() - began
             if used > self._cpu_seconds or waited > self._wall_seconds:
                 where = self._stack(process)
                 self._stop()
                 return Verdict("find", "hangs", f"{used:.0f} s of work in {waited:.0f} s", where)
-        line = process.stdout.readline()
-        if line:
+        line, end, rest = self._heard.partition(b"\n")
+        if end:
+            self._heard = rest
             return Verdict(**json.loads(line))
         code = process.wait()
         self._stop()
@@ -143,7 +147,7 @@ class Worker:
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return Verdict("find", f"dies of {name}", said[:600], _top_frame(said))
 
-    def _stack(self, process: "subprocess.Popen[str]") -> str:
+    def _stack(self, process: "subprocess.Popen[bytes]") -> str:
         """Where it is, by the trace that faulthandler writes when it is aborted."""
         process.send_signal(signal.SIGABRT)
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from fuzz.cases import Case
-from fuzz.seeds_dicom import dicom_seeds
+from fuzz.seeds_dicom import dicom_seeds, single_dicom_seeds
 from fuzz.seeds_images import PLACE, SHAPE, image_seeds
 from fuzz.seeds_others import registration_seeds, settings_seeds
 from fuzz.seeds_points import point_seeds
@@ -41,6 +41,7 @@ def targets() -> dict[str, Target]:
 
     found = [_image(suffix) for suffix in formats.READERS]
     found.append(Target("image folder", "", _read_image, dicom_seeds))
+    found.append(Target("image .dcm", "input.dcm", _read_image, single_dicom_seeds))
     for suffix in dict.fromkeys(s for f in FORMATS for s in f.suffixes):
         found.append(_transform(suffix, tuple(f.name for f in FORMATS if suffix in f.suffixes)))
     found += [

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
+_BEYOND = pytest.StashKey[list[str]]()
 _FOUND = pytest.StashKey[dict[str, tuple[float, float, str]]]()
 
 Within = Callable[[str, float, float, str], None]
@@ -24,9 +25,9 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def within(request: pytest.FixtureRequest) -> Iterator[Within]:
+def within(request: pytest.FixtureRequest) -> Within:
     found = request.config.stash.setdefault(_FOUND, {})
-    beyond: list[str] = []
+    beyond = request.node.stash.setdefault(_BEYOND, [])
 
     def note(check: str, value: float, bound: float, where: str) -> None:
         value = float("inf") if value != value else value
@@ -35,8 +36,15 @@ def within(request: pytest.FixtureRequest) -> Iterator[Within]:
         if not value < bound:
             beyond.append(f"{check}, {where}: {value:.3g}, allowed is less than {bound:.3g}")
 
-    yield note
-    assert not beyond, f"{len(beyond)} beyond their bound:\n" + "\n".join(beyond[:20])
+    return note
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """A test fails at its end, so that one run names all orientations that are wrong."""
+    yield
+    if beyond := item.stash.get(_BEYOND, []):
+        pytest.fail(f"{len(beyond)} beyond their bound:\n" + "\n".join(beyond[:20]), pytrace=False)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

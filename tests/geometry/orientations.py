@@ -15,9 +15,7 @@ CENTRE_MM = (11.3, -7.1, 23.7)
 _ANGLES = (0.31, -0.22, 0.17)
 _STRETCH = {"isotropic": (1.0, 1.0, 1.0), "anisotropic": (0.8, 1.0, 1.3), "oblique": (0.85, 1.05, 1.2)}
 
-AXES = {
-    d: tuple(product(permutations(range(d)), product((1, -1), repeat=d))) for d in (2, 3)
-}
+AXES = {d: tuple(product(permutations(range(d)), product((1, -1), repeat=d))) for d in (2, 3)}
 """For each way, which axis of the world every axis of the image runs along, and in which sense."""
 
 

@@ -1,4 +1,4 @@
-"""Images as other people's libraries hold and write them, made without inforeg's own readers and writers."""
+"""Images and transforms as other people's libraries hold and write them, without inforeg's own readers and writers."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from inforeg.space import Grid
+from inforeg.transforms import BSpline, Composite, Displacement, Linear, Transform
 
 FLIP = {2: np.array([-1.0, -1.0]), 3: np.array([-1.0, -1.0, 1.0])}
 """Takes RAS+ to ITK's LPS, and back."""
@@ -43,3 +44,28 @@ def by_simpleitk(values: NDArray, grid: Grid) -> sitk.Image:
     image.SetDirection((steps / spacing).reshape(-1).tolist())
     image.SetOrigin((FLIP[d] * grid.voxel_to_world.numpy()[:d, d]).tolist())
     return image
+
+
+def transform_by_simpleitk(transform: Transform) -> sitk.Transform:
+    """The same transform as an object of SimpleITK."""
+    d = transform.ndim
+    flip = np.diag(FLIP[d])
+    if isinstance(transform, Linear):
+        matrix = transform.matrix.numpy()
+        linear, shift = flip @ matrix[:d, :d] @ flip, flip @ matrix[:d, d]
+        return sitk.AffineTransform(linear.reshape(-1).tolist(), shift.tolist(), [0.0] * d)
+    if isinstance(transform, Displacement):
+        return sitk.DisplacementFieldTransform(vectors_by_simpleitk(transform))
+    if isinstance(transform, BSpline):
+        along_each = [
+            by_simpleitk(sign * part, transform.grid)
+            for sign, part in zip(FLIP[d], transform.coefficients.numpy(), strict=True)
+        ]
+        return sitk.BSplineTransform(along_each, 3)
+    assert isinstance(transform, Composite)
+    return sitk.CompositeTransform([transform_by_simpleitk(part) for part in transform.parts])
+
+
+def vectors_by_simpleitk(field: Displacement) -> sitk.Image:
+    """A field as an image of vectors in float64."""
+    return by_simpleitk(np.moveaxis(field.vectors.double().numpy(), 0, -1) * FLIP[field.ndim], field.grid)

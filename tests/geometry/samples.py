@@ -11,7 +11,7 @@ _FIELD_MM = 2.0
 
 
 def sample(kind: str, grid: Grid, seed: int) -> Transform:
-    """A random transform of a kind (see `promises.KINDS`) that moves points of the grid's field of view by some millimetres."""
+    """A random transform of a kind (see `promises.KINDS`) that moves points of the field of view by millimetres."""
     generator = torch.Generator().manual_seed(seed)
     if kind in ("linear", "projective"):
         return linear(grid, generator, kind)

@@ -19,12 +19,13 @@ from geometry.orientations import every_way, named, oriented
 from geometry.others import FLIP, by_simpleitk, written_by_nibabel
 from geometry.samples import points_near, sample
 from geometry.test_transform_files import IMAGE_SHARE, POINTS_MM, where_sure
+from promises import TRANSFORMS
 
 from inforeg.image import Image, resample
 from inforeg.io import write_transform
 from inforeg.io.ants import write_ants_files
 from inforeg.space import Grid
-from inforeg.transforms import Composite, Transform
+from inforeg.transforms import Transform
 
 ROOT = Path(__file__).parents[2]
 OUTSIDE = -7.0
@@ -33,6 +34,7 @@ OUTSIDE = -7.0
 KINDS = {
     "0GenericAffine.mat": "linear",
     "1Warp.nii.gz": "displacement32",
+    "[0GenericAffine.mat,1]": "linear",
     "ants chain": "chain",
     "linear.tfm": "linear",
     "chain.tfm": "long chain",
@@ -71,19 +73,23 @@ def written(file: str, ndim: int, way: tuple[int, int, str], folder: Path) -> Ca
     moving = oriented(ndim, other, kind, field_mm=27.0, spacing_mm=3.3, centre_mm=(12.0, -6.0, 23.0))
     noise = torch.rand(moving.shape, generator=torch.Generator().manual_seed(number))
     transform = sample(KINDS[file], fixed, seed=number)
+    inverted = file.endswith(",1]")
     if file == "ants chain":
-        chain = transform.parts if isinstance(transform, Composite) else (transform,)
-        listed = write_ants_files(Composite(chain), folder)[0]
+        listed = write_ants_files(transform, folder)[0]
         files = [str(folder / name) for name in listed.replace("-t ", "").split()]
     else:
-        write_transform(transform, folder / file)
-        files = [str(folder / file)]
+        name = file.strip("[],1") if inverted else file
+        write_transform(transform, folder / name)
+        files = [str(folder / name)]
+    if inverted:
+        transform = transform.inverse()
     points = points_near(fixed, 60, seed=number)
     job = {
         "dim": ndim,
         "fixed": image_file(np.zeros(fixed.shape, np.float32), fixed, folder, "fixed"),
         "moving": image_file(noise.numpy(), moving, folder, "moving"),
         "transforms": files,
+        "inverted": [inverted] * len(files),
         "outside": OUTSIDE,
         "points_lps": (points.numpy() * FLIP[ndim]).tolist(),
         "image": str(folder / "warped.npy"),
@@ -121,20 +127,26 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple, Case]:
     return cases
 
 
-@pytest.mark.parametrize(
-    "case", CASES, ids=[f"{file}-{d}D-{named(d, way)}" for file, d, way in CASES]
-)
+@pytest.mark.parametrize("case", CASES, ids=[f"{file}-{d}D-{named(d, way)}" for file, d, way in CASES])
 def test_ants_draws_the_same_image_and_moves_points_the_same_way(
-    case: tuple, answered: dict[tuple, Case], within: Within
+    case: tuple[str, int, tuple[int, int, str]], answered: dict[tuple, Case], within: Within
 ) -> None:
     file, ndim, way = case
     transform, fixed, moving, noise, points, job = answered[case]
+    where = f"{ndim}-D {named(ndim, way)}"
     theirs = np.array(json.loads(Path(job["points"]).read_text())) * FLIP[ndim]
     apart = np.abs(theirs - transform(points).numpy()).max()
-    within(f"{file}, ANTs: points [mm]", apart, POINTS_MM, f"{ndim}D {named(ndim, way)}")
+    within(f"{file}, ANTs: points [mm]", apart, POINTS_MM, where)
     ours = resample(Image(noise[None, None], moving), fixed, transform, outside=OUTSIDE).data[0, 0].numpy()
     warped = np.load(job["image"])
     inside, outside = where_sure(transform, fixed, moving, -0.5)
     assert inside.sum() > 20
-    within(f"{file}, ANTs: images [range]", np.abs(ours - warped)[inside].max(), IMAGE_SHARE, f"{ndim}D {named(ndim, way)}")
+    within(f"{file}, ANTs: images [range]", np.abs(ours - warped)[inside].max(), IMAGE_SHARE, where)
     assert (ours[outside] == OUTSIDE).all() and (warped[outside] == OUTSIDE).all()
+
+
+def test_the_table_says_what_is_put_to_ants() -> None:
+    said = {suffix for (name, suffix), promise in TRANSFORMS.items() if "ANTs" in promise.also}
+    assert said == {
+        suffix for suffix in (".tfm", ".h5", ".mat", ".nii.gz") if any(suffix in file for file in KINDS)
+    }

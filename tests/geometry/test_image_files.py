@@ -37,7 +37,9 @@ def of_kind(ndim: int, placed: str) -> list[tuple[str, Grid, np.ndarray]]:
     found = []
     for way in every_way(ndim):
         if way[2] == placed:
-            grid = oriented(ndim, way[0], placed, field_mm=6.0, spacing_mm=2.1, centre_mm=(83.0, -121.0, 57.0))
+            grid = oriented(
+                ndim, way[0], placed, field_mm=6.0, spacing_mm=2.1, centre_mm=(83.0, -121.0, 57.0)
+            )
             values = np.random.default_rng(way[0]).normal(size=grid.shape).astype(np.float32)
             found.append((named(ndim, way), grid, values))
     return found

@@ -159,7 +159,30 @@ class ByFslRule(Witness):
         return _apply(affine_of(self.moving), self.index[nearest])
 
     def image(self, values: Array) -> Array:
-        warped = map_coordinates(values, self.index.T, order=1, mode="constant", cval=OUTSIDE, prefilter=False)
+        warped = map_coordinates(
+            values, self.index.T, order=1, mode="constant", cval=OUTSIDE, prefilter=False
+        )
+        return np.asarray(warped.reshape(self.fixed.shape))
+
+
+class ByNumpy(Witness):
+    """Matrices as they stand in a file of numbers, in RAS+ mm from fixed to moving."""
+
+    edge_voxels = 0.0
+
+    def __init__(self, path: Path, name: str, fixed: Grid, moving: Grid) -> None:
+        self.fixed, self.moving = fixed, moving
+        self.matrix = np.loadtxt(path, delimiter="," if path.suffix == ".csv" else None)
+
+    def points(self, points_mm: Array) -> Array:
+        there = np.c_[points_mm, np.ones(len(points_mm))] @ self.matrix.T
+        return np.asarray(there[:, :-1] / there[:, -1:])
+
+    def image(self, values: Array) -> Array:
+        index = np.argwhere(np.ones(self.fixed.shape))
+        there = self.points(_apply(self.fixed.voxel_to_world.numpy(), index))
+        at = _apply(np.linalg.inv(self.moving.voxel_to_world.numpy()), there)
+        warped = map_coordinates(values, at.T, order=1, mode="constant", cval=OUTSIDE, prefilter=False)
         return np.asarray(warped.reshape(self.fixed.shape))
 
 
@@ -173,11 +196,12 @@ def _fsl(affine: Array, count: int) -> Array:
 
 
 def _apply(matrix: Array, points: Array) -> Array:
-    return points @ matrix[:3, :3].T + matrix[:3, 3]
+    return points @ matrix[:-1, :-1].T + matrix[:-1, -1]
 
 
 WITNESSES: dict[str, type[Witness]] = {
     "SimpleITK": BySimpleITK,
     "nitransforms": ByNitransforms,
-    "nibabel and FSL's rule": ByFslRule,
+    "nibabel": ByFslRule,
+    "numpy": ByNumpy,
 }

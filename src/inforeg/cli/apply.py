@@ -85,6 +85,10 @@ def apply(
         torch.set_num_threads(threads)
     found, grid = _found(paths, from_format, image, header, reference, wanted)
     console.say(found.words, quiet or json)
+
+    from inforeg.register.room import check_apply
+
+    check_apply(header, grid, found.transform, interp, dtype)
     _write(header, image, output, grid, found, interp, outside, dtype, overwrite)
     if json:
         console.say_json(

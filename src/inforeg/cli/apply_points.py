@@ -75,10 +75,11 @@ def apply_points(
     from inforeg.io import read_point_set, write_point_set
 
     here, there = chain.grid_of(image), chain.grid_of(to_image)
-    marked = read_point_set(points, space=space, grid=here)  # type: ignore[arg-type]
     ends = (here, there) if wanted != "moving" else (there, here)
     links = chain.read_links(paths, from_format, *ends)
-    found = _resolved(links, wanted, image, marked.points_mm.shape[1])
+    ndim = links[0].transform.ndim
+    marked = read_point_set(points, space=space, grid=here, ndim=ndim)  # type: ignore[arg-type]
+    found = _resolved(links, wanted, image, ndim)
     console.say(found.words, quiet or json)
 
     moved = found.transform(marked.points_mm)

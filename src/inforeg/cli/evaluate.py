@@ -23,10 +23,9 @@ def evaluate(
     moving_points: Annotated[
         Path | None, typer.Option("--moving-points", help="File of the same points in the moving image.")
     ] = None,
-    points: Annotated[
+    space: Annotated[
         str | None,
         typer.Option(
-            "--points",
             "--space",
             help="What the numbers are, where the files do not say it: ras or lps (mm), or voxel (pixel) indices.",
         ),
@@ -51,18 +50,18 @@ def evaluate(
 ) -> None:
     """Measure point errors (TRE, mm), label overlap (Dice), or both, before and after the transforms."""
     console.start(quiet, verbose, debug)
-    if points is not None:
-        names.one_of("--points", points, _SPACES)
+    if space is not None:
+        names.one_of("--space", space, _SPACES)
     with_points = _pair("points", fixed_points, moving_points)
     with_labels = _pair("labels", fixed_labels, moving_labels)
     if with_points is None and with_labels is None:
         raise UsageError("expected --fixed-points and --moving-points, or --fixed-labels and --moving-labels")
-    if with_points and points == "voxel" and (fixed is None or moving is None):
-        raise UsageError("--points voxel: give the images the points were marked on, --fixed and --moving")
+    if with_points and space == "voxel" and (fixed is None or moving is None):
+        raise UsageError("--space voxel: give the images the points were marked on, --fixed and --moving")
     paths = transform or []
     found: dict[str, Any] = {}
     if with_points:
-        found["points"] = _points(*with_points, points, fixed, moving, paths)
+        found["points"] = _points(*with_points, space, fixed, moving, paths)
     if with_labels:
         found["labels"] = _labels(*with_labels, paths)
     if json:

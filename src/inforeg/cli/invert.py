@@ -1,5 +1,6 @@
 """`inforeg invert`: turn a transform round."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -66,14 +67,15 @@ def invert(
             lines.append(
                 f"no inverse at {100 * (1 - nearest.share_found):.2g} % of the grid's voxels: nothing leads there"
             )
-        if found is not None:
+    with ExitStack() as both:
+        if found is not None and not told["exact"]:
             from inforeg.image import Labels
-            from inforeg.io import write_labels
+            from inforeg.io import atomic_path, write_labels
 
-            write_labels(
-                Labels(nearest.found[None, None], nearest.grid, dtype="uint8"), found, overwrite=overwrite
-            )
-    write(inverse, output, to_format, grids, overwrite)
+            # It gets its name when the inverse is there as well.
+            unnamed = both.enter_context(atomic_path(found, overwrite))
+            write_labels(Labels(nearest.found[None, None], nearest.grid, dtype="uint8"), unnamed)
+        write(inverse, output, to_format, grids, overwrite)
     if json:
         console.say_json({**told, "words": words})
         return

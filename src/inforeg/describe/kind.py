@@ -9,6 +9,7 @@ from inforeg.io.compressed import GzipStream, is_gzip
 from inforeg.io.files import check_there, why
 from inforeg.io.formats import READERS
 from inforeg.io.headers import Header, read_header
+from inforeg.io.image_formats.dicom import recognises
 
 if TYPE_CHECKING:
     from inforeg.io.transform_formats import Format
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 Kind = Literal["image", "transform", "points", "registration"]
 
 _HEAD_BYTES = 4096
-# Single slices of DICOM: what reads images says to give their folder.
-_SLICES = (".dcm", ".ima")
 
 
 def kind_of(path: Path) -> tuple[Kind, Header | None]:
@@ -25,12 +24,13 @@ def kind_of(path: Path) -> tuple[Kind, Header | None]:
 
     Raises `ReadError` for what is none of these.
     """
-    if path.is_dir():
-        if (path / "result.json").is_file():
-            return "registration", None
+    if path.is_dir() and (path / "result.json").is_file():
+        return "registration", None
+    # A folder of slices, or one series of several in it, which is no path of its own.
+    if recognises(path):
         return "image", read_header(path)
     check_there(path)
-    if path.name.lower().endswith((*READERS, *_SLICES)):
+    if path.name.lower().endswith(tuple(READERS)):
         header = read_header(path)
         return ("image" if header.what in ("an image", "a series") else "transform"), header
     if path.suffix.lower() == ".json" and _is_record(path):

@@ -14,7 +14,9 @@ from inforeg.image.image import Image, Labels
 from inforeg.image.interpolate import inside_grid
 from inforeg.space import Grid
 
-# Where in an image's world the points of another world lie: what a transform does, known here only as a function.
+# Where in an image's world the points of another world lie: what a transform does, known here only as a function. If it
+# has `at_voxels(grid, rows)`, that says where the voxel centres of some rows of a grid go, or None where it is no
+# quicker to ask so.
 PointMap = Callable[[Tensor], Tensor]
 Mode = Literal["linear", "nearest", "bspline"]
 
@@ -221,10 +223,15 @@ def _chunks(
 ) -> Iterator[tuple[slice, Tensor]]:
     """Slabs of output rows with the moving voxel indices, `(n, d)`, they read from."""
     axes = [torch.arange(n, dtype=torch.float64) for n in grid.shape]
+    # A field of displacements on this very grid need not be interpolated.
+    at_voxels = getattr(transform, "at_voxels", None)
     for rows in _rows(grid.shape):
-        lattice = torch.stack(torch.meshgrid(axes[0][rows], *axes[1:], indexing="ij"), dim=-1)
-        points = grid.to_world(lattice.reshape(-1, grid.ndim))
-        yield rows, image.grid.to_voxel(points if transform is None else transform(points)).to(dtype)
+        points = None if at_voxels is None else at_voxels(grid, rows)
+        if points is None:
+            lattice = torch.stack(torch.meshgrid(axes[0][rows], *axes[1:], indexing="ij"), dim=-1)
+            points = grid.to_world(lattice.reshape(-1, grid.ndim))
+            points = points if transform is None else transform(points)
+        yield rows, image.grid.to_voxel(points).to(dtype)
 
 
 def _prefiltered(image: Image) -> Image:

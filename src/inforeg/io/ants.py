@@ -1,12 +1,13 @@
 """The files that antsRegistration would leave behind, and how antsApplyTransforms wants them listed."""
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
 
 from inforeg.errors import WriteError
-from inforeg.io.atomic import refuse_file
+from inforeg.io.atomic import atomic_path, refuse_file
 from inforeg.io.transforms import write_transform
 from inforeg.transforms import Composite, Displacement, Linear, Transform
 
@@ -48,8 +49,10 @@ def write_ants_files(
             )
     for name in files:
         refuse_file(Path(folder) / name, overwrite)
-    for name, part in files.items():
-        write_transform(part, Path(folder) / name, overwrite=overwrite)
+    # They get their names when all of them are whole.
+    with ExitStack() as together:
+        for name, part in files.items():
+            write_transform(part, together.enter_context(atomic_path(Path(folder) / name, overwrite)))
     return [" ".join(there), *([" ".join(otherwise)] if len(otherwise) == len(parts) else [])]
 
 

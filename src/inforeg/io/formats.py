@@ -92,13 +92,13 @@ def load_series(source: Any) -> StoredSeries:
 # What the numbers of a damaged header come to is checked; numpy need not say as well that they overflow.
 @np.errstate(all="ignore")
 def read_file(path: Path) -> Stored:
-    """The values and place in a file, by the format its name says; in a folder, of its DICOM files."""
+    """The values and place in a file, by the format its name says; in a folder, of a series of DICOM files."""
     suffix = _suffix(path, READERS)
     if suffix is not None:
         return READERS[suffix](path)
-    if path.is_dir():
-        from inforeg.io.image_formats import dicom
+    from inforeg.io.image_formats import dicom
 
+    if dicom.recognises(path):
         return dicom.read(path)
     raise _no_image(path)
 
@@ -111,9 +111,9 @@ def header(path: Path) -> Header:
         return _LAYOUTS[suffix](path).header()
     if suffix is not None:
         return pictures.header(path)
-    if path.is_dir():
-        from inforeg.io.image_formats import dicom
+    from inforeg.io.image_formats import dicom
 
+    if dicom.recognises(path):
         return dicom.header(path)
     raise _no_image(path)
 
@@ -151,8 +151,6 @@ def _no_image(path: Path) -> ReadError:
         return ReadError(
             f"expected an image, and {path} is packed ({path.suffix}); unpack it and give what is inside"
         )
-    if name.endswith((".dcm", ".ima")):
-        return ReadError(f"{path} is one slice of DICOM; give the folder that holds the series")
     return ReadError(f"expected an image ({', '.join(READERS)}) or a folder of DICOM files, got {path}")
 
 

@@ -104,7 +104,7 @@ def read_point_set(
         numbers = numbers[:, :2]
     if ndim is not None and numbers.shape[1] != ndim:
         raise ReadError(
-            f"{path} holds points of {numbers.shape[1]} coordinates, and their image has {ndim} axes"
+            f"expected {ndim}-D points, as their image or transform is, and {path} holds {numbers.shape[1]}-D ones"
         )
     origin = _Origin(format, found, data, has_zeros)
     return PointSet(torch.from_numpy(_to_world(numbers, resolved, grid)), resolved, origin)

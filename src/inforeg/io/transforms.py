@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
@@ -17,6 +18,8 @@ from inforeg.transforms import Transform
 _HEAD_BYTES = 4096
 
 
+# Numbers of a damaged file are checked; numpy need not say as well that they overflow.
+@np.errstate(all="ignore")
 def read_transform(
     path: str | os.PathLike[str],
     *,
@@ -27,9 +30,10 @@ def read_transform(
     """The transform in a file, fixed points to moving points in RAS+ mm.
 
     What the file holds says which format it is; `format` (see `transform_formats.FORMATS`) says it where the file
-    cannot: a `.mat` of sixteen numbers may be FSL's or a plain matrix, and is not guessed. Formats that count in voxels (FSL) need the grids of both images. Linear neighbours in a chain become one
-    matrix. Raises `ReadError` for a file that is missing, damaged or of a kind that is not read, and `UsageError` for
-    an unknown format or a missing grid.
+    cannot: a `.mat` of sixteen numbers may be FSL's or a plain matrix, and is not guessed. Formats that count in
+    voxels (FSL) need the grids of both images. Linear neighbours in a chain become one matrix. Raises `ReadError` for
+    a file that is missing, damaged or of a kind that is not read, and `UsageError` for an unknown format or a missing
+    grid.
     """
     path = Path(path)
     context = Context(fixed, moving)

@@ -13,6 +13,7 @@ from inforeg.errors import UsageError
 from inforeg.image import Image
 from inforeg.image.checks import check_overlap, check_pair
 from inforeg.methods import LinearMethod, Result, linear_method
+from inforeg.register.room import read_pair
 from inforeg.transforms import Linear, Transform
 
 Progress = Callable[[str, float], None]
@@ -70,9 +71,11 @@ def register(
     of transform, metric, a named start and the seed. `init` names a start, or is a transform (file) to start from.
     Masks are images, inside above 0.5. The same seed on the same machine gives the same bytes.
 
-    Raises `PairError` for images that cannot be registered, `ReadError` for files that cannot be read, and
-    `UsageError` for names that are not known. A result that was found but should not be trusted is not an error: see
-    `Result.quality`.
+    Images too large for the memory there is are read thinned by whole factors, which a note of the result says.
+
+    Raises `PairError` for images that cannot be registered, `ReadError` for files that cannot be read, `UsageError`
+    for names that are not known, and `NotEnoughMemory` where thinned images would not fit into memory either. A result
+    that was found but should not be trusted is not an error: see `Result.quality`.
     """
     began = perf_counter()
     say = progress or (lambda _name, _share: None)
@@ -83,8 +86,7 @@ def register(
             raise UsageError(f"expected at least one thread, got {threads}")
         torch.set_num_threads(threads)
     chosen = _method(method, transform, metric, settings, init, seed)
-    images = [io.read_image(source) for source in (fixed, moving)]
-    masks = [None if source is None else io.read_image(source) for source in (fixed_mask, moving_mask)]
+    images, masks, said = read_pair((fixed, moving), (fixed_mask, moving_mask), target)
     check_pair(images[0], images[1], *masks)
     start = _start(init, images[0].grid.ndim)
     if start is not None or chosen.init == "header":
@@ -99,6 +101,7 @@ def register(
         progress=say,
     )
     values = {f.name: getattr(found, f.name) for f in fields(Result)}
+    values["notes"] = [*said, *found.notes]
     values["seconds"] = perf_counter() - began
     inputs = {"fixed": _called(fixed, images[0]), "moving": _called(moving, images[1])}
     for name, source in (("fixed_mask", fixed_mask), ("moving_mask", moving_mask)):

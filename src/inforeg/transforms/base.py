@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from inforeg.errors import UsageError
+from inforeg.space import Grid
 
 
 class Transform(ABC):
@@ -60,6 +61,16 @@ class Composite(Transform):
         for part in reversed(self.parts):
             points_mm = part(points_mm)
         return points_mm
+
+    def at_voxels(self, grid: Grid, rows: slice) -> Float[Tensor, "n d"] | None:
+        """Where the voxel centres of some rows of a grid go, if the part that comes first can tell more quickly."""
+        first = getattr(self.parts[-1], "at_voxels", None)
+        points = None if first is None else first(grid, rows)
+        if points is None:
+            return None
+        for part in reversed(self.parts[:-1]):
+            points = part(points)
+        return points
 
     def jacobian(self, points_mm: Float[Tensor, "n d"]) -> Float[Tensor, "n d d"]:
         d = self.ndim

@@ -202,4 +202,6 @@ class Inverted(Transform):
 def inverted(transform: Transform) -> Transform:
     """The inverse of any transform: the exact one where there is one, and `Inverted` for the other parts of a chain."""
     parts = transform.parts if isinstance(transform, Composite) else (transform,)
-    return compose([p.inverse() if isinstance(p, Linear | Inverted) else Inverted(p) for p in reversed(parts)])
+    return compose(
+        [p.inverse() if isinstance(p, Linear | Inverted) else Inverted(p) for p in reversed(parts)]
+    )

@@ -95,7 +95,10 @@ class Linear(Transform):
         )
         if float(values[-1]) < 1e-9 * float(values[0]):
             raise NotInvertible(f"the matrix is singular and has no inverse: {self.matrix.tolist()}")
-        return Linear(torch.linalg.inv(self.matrix))
+        try:
+            return Linear(torch.linalg.inv(self.matrix))
+        except (RuntimeError, UsageError):  # numbers near the end of what float64 holds
+            raise NotInvertible(f"the matrix has no finite inverse: {self.matrix.tolist()}") from None
 
     def log(self) -> Float[Tensor, "e e"]:
         """The matrix logarithm, the element of the Lie algebra whose exponential is this transform.

@@ -32,10 +32,10 @@ APPLY_POINTS: Cases = {
     ),
     "no transform": Case("-p @points.csv --on fixed -o %out.csv", 2, "--transform"),
     "2-D points, 3-D transform": Case(
-        "-p @flat.csv --space ras -t @good.tfm --on fixed -o %out.csv", 2, "2-D"
+        "-p @flat.csv --space ras -t @good.tfm --on fixed -o %out.csv", 1, "holds 2-D"
     ),
     "3-D points, 2-D transform": Case(
-        "-p @points.csv --space ras -t @flat.tfm --on fixed -o %out.csv", 2, "2-D"
+        "-p @points.csv --space ras -t @flat.tfm --on fixed -o %out.csv", 1, "holds 3-D"
     ),
     "neither side nor image": Case("-p @points.csv -t @good.tfm -o %out.csv", 2, "--on"),
     "an image that tells no side": Case(
@@ -67,11 +67,11 @@ EVALUATE: Cases = {
     "nothing to do": Case("", 2, "expected --fixed-points"),
     "one of two": Case("--fixed-points @points.csv", 2, "got one of them"),
     "missing points": Case(
-        "--points ras --fixed-points @points.csv --moving-points @none.csv", 1, "is not there"
+        "--space ras --fixed-points @points.csv --moving-points @none.csv", 1, "is not there"
     ),
-    "a line cut short": Case("--points ras --fixed-points @points.csv --moving-points @bad.csv", 1, "line 2"),
+    "a line cut short": Case("--space ras --fixed-points @points.csv --moving-points @bad.csv", 1, "line 2"),
     "2-D transform": Case(
-        "--points ras --fixed-points @points.csv --moving-points @points.csv -t @flat.tfm", 2, "2-D"
+        "--space ras --fixed-points @points.csv --moving-points @points.csv -t @flat.tfm", 2, "2-D"
     ),
     "no labels": Case("--fixed-labels @good.nii.gz --moving-labels @good.nii.gz", 1, "expected labels"),
     "2-D and 3-D": Case("--fixed-labels @mask_empty.nii.gz --moving-labels @mask_flat.nii.gz", 2, "2-D"),

@@ -67,12 +67,12 @@ def test_in_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_points_in_other_spaces(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(folder, *SILENT, "--points", "lps", "-t", "{folder}/shift.tfm", "--json") == 0
+    assert run(folder, *SILENT, "--space", "lps", "-t", "{folder}/shift.tfm", "--json") == 0
     assert json.loads(capsys.readouterr().out)["points"]["after"]["mean_mm"] == pytest.approx(8.0)
     images = ("-f", "{folder}/image.nii.gz", "-m", "{folder}/image.nii.gz")
     assert run(folder, *SILENT, "--space", "voxel", *images, "--json") == 0
     assert json.loads(capsys.readouterr().out)["points"]["before"]["mean_mm"] == pytest.approx(8.0)
-    assert run(folder, *SILENT, "--points", "ras", "--json") == 0
+    assert run(folder, *SILENT, "--space", "ras", "--json") == 0
     assert json.loads(capsys.readouterr().out)["points"]["before"]["mean_mm"] == pytest.approx(4.0)
 
 
@@ -82,9 +82,9 @@ def test_points_in_other_spaces(folder: Path, capsys: pytest.CaptureFixture[str]
         ((), 2, "expected --fixed-points and --moving-points, or"),
         (POINTS[:2], 2, "got one of them"),
         (LABELS[2:], 2, "got one of them"),
-        ((*POINTS, "--points", "voxel"), 2, "--fixed and --moving"),
-        ((*POINTS, "--points", "itk"), 2, "--points: unknown name 'itk'"),
-        ((*POINTS, "--points", "lps"), 2, "says that its numbers are ras, and lps was asked for"),
+        ((*POINTS, "--space", "voxel"), 2, "--fixed and --moving"),
+        ((*POINTS, "--space", "itk"), 2, "--space: unknown name 'itk'"),
+        ((*POINTS, "--space", "lps"), 2, "says that its numbers are ras, and lps was asked for"),
         (SILENT, 2, "does not say what its numbers are: say --space ras, lps (mm) or voxel"),
         ((*POINTS[:3], "{folder}/fewer.csv"), 2, r"(12, 3) and (11, 3)"),
         ((*POINTS[:3], "{folder}/no.csv"), 1, "no.csv is not there"),

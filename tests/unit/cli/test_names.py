@@ -4,6 +4,7 @@ import pytest
 
 from inforeg.cli import names
 from inforeg.errors import UsageError
+from inforeg.io.transform_formats import FORMATS
 from inforeg.metrics import METRICS
 from inforeg.transforms.groups import GROUPS
 
@@ -55,3 +56,7 @@ def test_devices(value: str) -> None:
 def test_wrong_devices(value: str) -> None:
     with pytest.raises(UsageError, match="--device"):
         names.device(value)
+
+
+def test_formats_are_those_of_the_table() -> None:
+    assert sorted(names.FORMATS) == sorted({form.name for form in FORMATS})

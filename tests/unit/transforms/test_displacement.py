@@ -5,6 +5,7 @@ import torch
 from strategies import GridNumbers, points
 
 from inforeg.errors import NotInvertible, UsageError
+from inforeg.image import Image, resample
 from inforeg.space import Grid
 from inforeg.transforms import BSpline, Composite, Displacement, Linear
 
@@ -140,3 +141,22 @@ def test_what_does_not_fit_is_refused(kind: type) -> None:
         kind(torch.zeros(3, *GRIDS[3].shape), GRIDS[3]).inverse()
     with pytest.raises(UsageError, match="at least 4"):
         BSpline(torch.zeros(2, 3, 9), Grid.from_spacing((3, 9)))
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_on_its_own_grid_a_field_need_not_be_interpolated(ndim: int) -> None:
+    first, second = field(ndim), field(ndim, seed=4)
+    grid = first.grid
+    moving = Image(torch.rand(1, 1, *grid.shape, generator=torch.Generator().manual_seed(0)), grid)
+    for transform in (first, Composite((second, first)), Composite((Linear.identity(ndim), first))):
+        rows = slice(2, 5)
+        known = transform.at_voxels(grid, rows)
+        assert known is not None
+        where = grid.points_mm().reshape(*grid.shape, ndim)[rows].reshape(-1, ndim)
+        torch.testing.assert_close(known, transform(where), rtol=0, atol=1e-9)
+        quick = resample(moving, grid, transform)
+        slow = resample(moving, grid, lambda points, transform=transform: transform(points))
+        torch.testing.assert_close(quick.data, slow.data, rtol=0, atol=1e-5)
+    other = Grid(grid.shape, grid.voxel_to_world + torch.eye(ndim + 1) * 1e-3)
+    assert first.at_voxels(other, slice(0, 1)) is None
+    assert Composite((first, Linear.identity(ndim))).at_voxels(grid, slice(0, 1)) is None

@@ -30,15 +30,20 @@ from inforeg.io.streams import room
 
 _log = logging.getLogger("inforeg")
 
+SUFFIXES = (".dcm", ".ima")
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 _MOST_LISTED = 6
 
 
-def is_series(path: Path) -> bool:
-    """Whether a path is a folder, or names a series in one as `folder/UID`."""
-    return path.is_dir() or (
-        _UID.fullmatch(path.name) is not None and not path.exists() and path.parent.is_dir()
-    )
+def recognises(path: Path) -> bool:
+    """Whether a path is a folder, names a series in one as `folder/UID`, or is named as DICOM files are."""
+    return _names_series(path) or path.name.lower().endswith(SUFFIXES)
+
+
+def _names_series(path: Path) -> bool:
+    if path.is_dir():
+        return True
+    return _UID.fullmatch(path.name) is not None and not path.exists() and path.parent.is_dir()
 
 
 def read(path: Path) -> Stored:
@@ -61,14 +66,16 @@ def header(path: Path) -> Header:
     """What the headers of a series say; its pixels are not read. Raises `ReadError` as `read` does."""
     series = _series(path)
     form = series.slices[0].form
+    dtype = _dtype(series.slices)
+    values = form.rows * form.columns * form.samples * len(series.slices)
     tilted = any("tilted" in sentence for _, sentence in series.said)
     return Header(
         name=str(path),
         format="DICOM",
         shape=(form.columns, form.rows) if series.flat else (form.columns, form.rows, len(series.slices)),
         voxel_to_world=series.place,
-        dtype=_dtype(series.slices).name,
-        voxel_bytes=sum(s.form.frame_bytes for s in series.slices),
+        dtype=dtype.name,
+        voxel_bytes=values * dtype.itemsize,
         channels=form.samples,
         units="mm",
         notes=(*(s for _, s in series.said), *(() if tilted else geometry_notes(series.place))),
@@ -94,18 +101,22 @@ class _Series:
 
 def _series(path: Path) -> _Series:
     said: list[tuple[int, str]] = []
-    if is_series(path):
+    if _names_series(path):
         wanted = None if path.is_dir() else path.name
         files, said = _of_folder(path if wanted is None else path.parent, wanted)
     else:
         found = read_elements(path)
         if found is None or not found.pieces:
             what = "is of another format" if found is None else "holds no pixels"
-            raise ReadError(f"expected a DICOM image, and {path} {what}")
+            raise ReadError(
+                f"expected a DICOM image, and {path} {what}; give the folder that holds the series"
+            )
         files = [found]
     slices, matrix, more = placed(
         str(path), [one for file in files for one in slices_of(file, pixel_form(file))]
     )
+    if len(slices) == 1 and len(files) == 1 and path.is_file():
+        said.append((logging.INFO, "it is one slice; the folder it lies in may hold more of its series"))
     if any(s.form.photometric == "MONOCHROME1" for s in slices):
         said.append(
             (logging.INFO, "it is MONOCHROME1: low values are shown bright; they are kept as they are")

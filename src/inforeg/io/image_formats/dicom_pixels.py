@@ -16,6 +16,7 @@ from inforeg.io.files import why
 from inforeg.io.image_formats import dicom_elements as tags
 from inforeg.io.image_formats.dicom_elements import DicomFile
 from inforeg.io.image_formats.dicom_streams import JPEG, JPEG_2000, RUN_LENGTHS, check_stream, run_lengths
+from inforeg.io.image_formats.outline import Order
 from inforeg.io.simpleitk import LIBRARY_ERRORS, quiet_libraries, reason, simpleitk
 from inforeg.io.streams import in_words, open_plain
 
@@ -123,7 +124,7 @@ def read_frames(
         for number, target in zip(frames, into, strict=True):
             target[...] = _clean(decoded[number], form)
         return
-    order = ">" if file.big_endian else "<"
+    order: Order = ">" if file.big_endian else "<"
     start = file.pieces[0][0]
     shape = (form.samples, *form.shape[:2]) if form.planar and form.samples > 1 else form.shape
     with open_plain(file.path) as source:
@@ -179,7 +180,8 @@ def _by_run_lengths(streams: list[bytes], form: PixelForm) -> NDArray[Any]:
     itemsize = form.dtype.itemsize
     frames = [run_lengths(data, form.rows, form.columns, form.samples, itemsize) for data in streams]
     values = np.stack([frame[0] if form.samples == 1 else np.moveaxis(frame, 0, -1) for frame in frames])
-    return values.view(form.dtype)
+    viewed: NDArray[Any] = values.view(form.dtype)
+    return viewed
 
 
 def _by_gdcm(streams: list[bytes], syntax: str, form: PixelForm) -> NDArray[Any]:
@@ -201,7 +203,8 @@ def _by_gdcm(streams: list[bytes], syntax: str, form: PixelForm) -> NDArray[Any]
     values = values.reshape((form.frames, *form.shape)) if values.size == prod(form.shape) else values
     if values.shape != (form.frames, *form.shape) or values.dtype.itemsize != form.dtype.itemsize:
         raise ValueError(f"it holds {'x'.join(map(str, values.shape))} values of {values.dtype.name}")
-    return values.view(form.dtype)
+    viewed: NDArray[Any] = values.view(form.dtype)
+    return viewed
 
 
 def _bare(streams: list[bytes], syntax: str, form: PixelForm) -> bytes:

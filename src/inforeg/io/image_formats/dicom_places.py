@@ -98,7 +98,8 @@ def _axes(path: Path, turn: Sequence[float]) -> NDArray[np.float64]:
         raise ReadError(
             f"{path}: expected two directions at right angles for a slice, its header says {tuple(turn)}"
         )
-    return axes / lengths
+    unit: NDArray[np.float64] = axes / lengths
+    return unit
 
 
 def placed(name: str, slices: list[Slice]) -> tuple[list[Slice], NDArray[np.float64], list[tuple[int, str]]]:
@@ -112,10 +113,10 @@ def placed(name: str, slices: list[Slice]) -> tuple[list[Slice], NDArray[np.floa
     if first.position_mm is None or first.spacing_mm is None:
         return _unplaced(name, slices)
     normal = first.normal
-    heights = np.array([normal @ s.position_mm for s in slices])
+    places = np.array([s.position_mm for s in slices], np.float64)
+    heights = places @ normal
     order = np.argsort(heights, kind="stable")
-    slices, heights = [slices[n] for n in order], heights[order]
-    places = np.array([s.position_mm for s in slices])
+    slices, heights, places = [slices[n] for n in order], heights[order], places[order]
     matrix = np.eye(4)
     matrix[:3, :2] = first.axes * first.spacing_mm
     matrix[:3, 2] = normal * first.thickness_mm
@@ -182,10 +183,10 @@ def _check_heights(name: str, slices: list[Slice], heights: NDArray[np.float64])
         )
     missing = np.rint(gaps / step).astype(int) - 1
     if missing.any() and (np.abs(gaps / step - missing - 1) < 0.1).all():
-        at = int((missing > 0).argmax())
+        at, count = int((missing > 0).argmax()), int(missing.sum())
         raise ReadError(
-            f"{name}: {missing.sum()} slice{'s are' if missing.sum() > 1 else ' is'} missing: from {slices[at].name} to {slices[at + 1].name} it is"
-            f" {gaps[at]:.4g} mm, elsewhere {step:.4g} mm"
+            f"{name}: {count} {'slices are' if count > 1 else 'slice is'} missing: from {slices[at].name} to"
+            f" {slices[at + 1].name} it is {gaps[at]:.4g} mm, elsewhere {step:.4g} mm"
         )
 
 

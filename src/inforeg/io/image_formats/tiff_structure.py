@@ -13,22 +13,13 @@ from typing import Any, NamedTuple, NoReturn
 
 from inforeg.errors import ReadError
 
-_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
+_SUBFILE, _OLD_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 255, 256, 257, 258, 259, 262
 _STRIP_OFFSETS, _SAMPLES, _ROWS_PER_STRIP, _STRIP_BYTES, _PLANAR = 273, 277, 278, 279, 284
 _COLOUR_MAP, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES, _FORMAT = 320, 322, 323, 324, 325, 339
 _WANTED = {
-    *(
-        _SUBFILE,
-        _WIDTH,
-        _HEIGHT,
-        _BITS,
-        _COMPRESSION,
-        _PHOTOMETRIC,
-        _STRIP_OFFSETS,
-        _SAMPLES,
-        _ROWS_PER_STRIP,
-    ),
-    *(_STRIP_BYTES, _PLANAR, _COLOUR_MAP, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES, _FORMAT),
+    *(_SUBFILE, _OLD_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _STRIP_OFFSETS, _SAMPLES),
+    *(_ROWS_PER_STRIP, _STRIP_BYTES, _PLANAR, _COLOUR_MAP),
+    *(_TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES, _FORMAT),
 }
 # Kinds of numbers that counts and offsets come in, by their code in the file.
 _NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
@@ -55,6 +46,7 @@ class _Page(NamedTuple):
     photometric: int
     compression: int
     planar: int
+    subfile: int
 
 
 def check_tiff(path: Path) -> None:
@@ -105,6 +97,9 @@ def _pages(file: BufferedReader, size: int, path: Path) -> Iterator[_Tags]:
         tags: _Tags = {}
         for n in range(count):
             tag, kind, length, value = _unpacked(file, at + n * step, order + entry_code, size, path)
+            if tag in tags:
+                # Of two, libtiff takes the other one.
+                _refuse(path, f"its tag {tag} is there twice")
             if tag in _WANTED:
                 tags[tag] = _values(file, order, kind, length, value, size, path)
         yield tags
@@ -154,8 +149,10 @@ def _described(tags: _Tags, path: Path) -> _Page:
         one(_PHOTOMETRIC),
         one(_COMPRESSION, _NONE),
         one(_PLANAR, 1),
+        # ITK makes room for the pages that say they are pages, and then reads all of them.
+        one(_SUBFILE, 0),
     )
-    if one(_SUBFILE, 0) not in (0, 2):
+    if page.subfile not in (0, 2) or one(_OLD_SUBFILE, 1) != 1:
         _refuse(path, "it holds smaller copies or masks of a picture; save the picture alone")
     if page.width < 1 or page.height < 1:
         _refuse(path, f"its header says {page.width}x{page.height} pixels")

@@ -77,10 +77,6 @@ def write(transform: Transform, path: Path, _context: Context) -> None:
             f"{path.suffix} holds one displacement field and no {type(transform).__name__}; write .h5,"
             " or make it a field first (Displacement.of, on a grid)"
         )
-    if path.suffix.lower() in (".mhd", ".nhdr"):
-        raise WriteError(
-            f"{path.suffix} is half of two files, which cannot be written whole or not at all; write .mha"
-        )
     matrix = transform.grid.voxel_to_world.numpy()
     sheared = _shear_mm(matrix, transform.grid.shape)
     if sheared > _ROUNDING_MM:

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inforeg.errors import ReadError
-from inforeg.io.hdf5 import Tree, hdf5_pieces
-from inforeg.io.hdf5_reader import SIGNATURE, Node, read_hdf5
+from inforeg.io.hdf5.reader import SIGNATURE, Node, read_hdf5
+from inforeg.io.hdf5.writer import Tree, hdf5_pieces
 from inforeg.io.streams import open_plain
 from inforeg.io.transform_formats import Context, x5
 from inforeg.io.transform_formats.itk_parts import Part, composite, parts_of, transform_of

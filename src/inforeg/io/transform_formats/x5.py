@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from inforeg.errors import InforegError, ReadError, WriteError
-from inforeg.io.hdf5 import Group, Tree, hdf5_pieces
-from inforeg.io.hdf5_reader import SIGNATURE, Node, Value, read_hdf5
+from inforeg.io.hdf5.reader import SIGNATURE, Node, Value, read_hdf5
+from inforeg.io.hdf5.writer import Group, Tree, hdf5_pieces
 from inforeg.io.streams import open_plain
 from inforeg.io.transform_formats import Context
 from inforeg.space import Grid

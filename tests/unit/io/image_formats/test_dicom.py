@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
@@ -21,7 +22,9 @@ from dicom_writing import (
     turned,
 )
 
+from inforeg.cli.main import main
 from inforeg.errors import ReadError
+from inforeg.io import read_image
 from inforeg.io.image_formats import dicom
 from inforeg.io.stored import Stored
 
@@ -127,7 +130,8 @@ def test_a_slope_and_intercept_of_each_slice(tmp_path: Path) -> None:
     )
     found = dicom.read(folder)
     assert found.dtype == "float32" and not found.is_scaled
-    assert dicom.header(folder).dtype == "float32"
+    said = dicom.header(folder)
+    assert said.dtype == "float32" and said.voxel_bytes == found.values.nbytes
     np.testing.assert_allclose(found.values[0], values * slopes - np.arange(len(slopes)), rtol=1e-6)
     check_against_itk(found, folder)
 
@@ -358,8 +362,8 @@ def test_of_several_series_one_is_named(tmp_path: Path) -> None:
         ReadError, match=r"holds no series 1\.2\.9; there is .*1\.2\.3\.4 \(localizer, 3 files\)"
     ):
         dicom.read(tmp_path / "s" / "1.2.9")
-    assert dicom.is_series(tmp_path / "s" / "1.2.9") and dicom.is_series(tmp_path)
-    assert not dicom.is_series(tmp_path / "s" / "a.dcm") and not dicom.is_series(tmp_path / "s" / "x0")
+    assert dicom.recognises(tmp_path / "s" / "1.2.9") and dicom.recognises(tmp_path)
+    assert dicom.recognises(tmp_path / "a.DCM") and not dicom.recognises(tmp_path / "s" / "x0")
 
 
 def test_a_link_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> None:
@@ -568,3 +572,28 @@ def test_whatever_is_damaged_gives_an_error_in_words_or_an_image(tmp_path: Path)
         except ReadError as error:
             said.append(str(error))
     assert read > 20 and len(said) > 100 and not any("\n" in line for line in said)
+
+
+def test_through_the_doors_and_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values, matrix = texture(), place("oblique")
+    folder = by_simpleitk(tmp_path / "s", values, matrix, "JPEG")
+    save(slice_file(values[:, :, 0], matrix, SeriesInstanceUID="1.2.3.4"), folder / "scout")
+    with pytest.raises(ReadError, match="holds 2 series; name one, as"):
+        read_image(folder)
+    found = read_image(folder / SERIES)
+    assert found.name == SERIES and found.dtype == "int16"
+    np.testing.assert_array_equal(found.data[0, 0].numpy(), values)
+    np.testing.assert_array_equal(
+        read_image(folder / "000.dcm").data[0, 0, ..., 0].numpy(), itk_slice(folder)
+    )
+    assert main(["info", str(folder / SERIES)]) == 0
+    assert "11 x 9 x 7" in capsys.readouterr().out.replace("x", " x ").replace("  ", " ")
+    image, output = str(folder / SERIES), str(tmp_path / "out.nii.gz")
+    assert main(["apply", "-i", image, "-r", image, "-o", output, "-n", "nearest"]) == 0
+    written = nib.load(output)
+    np.testing.assert_array_equal(np.asarray(written.dataobj), values)
+    np.testing.assert_allclose(written.affine, FLIP @ matrix, atol=1e-4)
+
+
+def itk_slice(folder: Path) -> np.ndarray:
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "000.dcm")))[0].T

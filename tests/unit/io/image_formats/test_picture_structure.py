@@ -93,6 +93,7 @@ BAD_TIFF = {
     "colours without samples": ({"tag262": (2,)}, "TIFF code 2"),
     "a palette that is not there": ({"tag262": (3,)}, "palette"),
     "a smaller copy": ({"tag254": (1,)}, "smaller copies"),
+    "a smaller copy, as it was said of old": ({"tag255": (2,)}, "smaller copies"),
     "several widths": ({"tag256": (3, 3)}, "expected one value"),
     "planes that do not exist": ({"tag284": (7,)}, "kind of colours"),
     "JPEG's colours without JPEG": ({"tag262": (6,)}, "TIFF code 6"),
@@ -115,6 +116,24 @@ def test_pages_that_differ_are_refused(tmp_path: Path) -> None:
     check_tiff(path)
     path.write_bytes(tiff(pages=3, tag257=(1,), tag279=(3,), tag278=(1,)))
     with pytest.raises(ReadError, match="page 3 differs"):
+        check_tiff(path)
+
+
+def test_pages_of_which_some_say_that_they_are_pages_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    path.write_bytes(tiff(pages=3, tag254=(2,)))
+    with pytest.raises(ReadError, match="page 3 differs"):
+        check_tiff(path)
+
+
+def test_a_tag_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    data = bytearray(tiff())
+    height = struct.pack("<H", HEIGHT)
+    at = data.index(height + struct.pack("<HI", 4, 1))
+    data[at : at + 2] = struct.pack("<H", WIDTH)
+    path.write_bytes(data)
+    with pytest.raises(ReadError, match="tag 256 is there twice"):
         check_tiff(path)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from inforeg.io.hdf5 import Group, hdf5_bytes, hdf5_pieces, lookup3
+from inforeg.io.hdf5.writer import Group, hdf5_bytes, hdf5_pieces, lookup3
 
 
 @pytest.mark.parametrize(

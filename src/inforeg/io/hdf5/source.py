@@ -1,7 +1,7 @@
 """The bytes of an HDF5 file, read within their bounds: whatever a file promises, the work stays in proportion to it."""
 
 from inforeg.errors import ReadError
-from inforeg.io.hdf5 import lookup3
+from inforeg.io.hdf5.writer import lookup3
 
 UNDEFINED = (1 << 64) - 1
 """The address of what is not there."""

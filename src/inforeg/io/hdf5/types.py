@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inforeg.io.hdf5_source import UNDEFINED, Cursor, Source
+from inforeg.io.hdf5.source import UNDEFINED, Cursor, Source
 
 # Classes of types, by their number in the specification.
 _INTEGER, _FLOAT, _STRING, _ENUM, _VARIABLE = 0, 1, 3, 8, 9

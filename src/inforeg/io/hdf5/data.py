@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from inforeg.io.hdf5_source import UNDEFINED, Cursor, Source
+from inforeg.io.hdf5.source import UNDEFINED, Cursor, Source
 
 _DEFLATE, _SHUFFLE, _FLETCHER32 = 1, 2, 3
 # What a DEFLATE stream can grow to at most, per byte.

@@ -1,6 +1,6 @@
 """How HDF5 keeps long lists of links and attributes: names in a B-tree of version 2, the rest in a fractal heap."""
 
-from inforeg.io.hdf5_source import UNDEFINED, Cursor, Source
+from inforeg.io.hdf5.source import UNDEFINED, Cursor, Source
 
 _LINKS_BY_NAME, _ATTRIBUTES_BY_NAME = 5, 8
 

@@ -12,8 +12,8 @@ import pytest
 from damage import damaged
 
 from inforeg.errors import ReadError
-from inforeg.io.hdf5 import Group, hdf5_bytes, lookup3
-from inforeg.io.hdf5_reader import Node, Value, read_hdf5
+from inforeg.io.hdf5.reader import Node, Value, read_hdf5
+from inforeg.io.hdf5.writer import Group, hdf5_bytes, lookup3
 
 # From the oldest to the newest form of everything in the file.
 VERSIONS = ["earliest", ("v108", "v108"), ("v110", "v110"), "latest"]

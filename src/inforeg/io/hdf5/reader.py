@@ -1,7 +1,7 @@
 """A bounded HDF5 reader for the files that ITK, ANTs, SimpleITK, h5py and nitransforms write.
 
 The HDF5 library crashes or hangs on damaged files; here everything a file says about itself is checked against its own
-size first (see `hdf5_source`). Superblocks 0 to 3; groups of both kinds; attributes; data sets in one piece, in the
+size first (see `hdf5.source`). Superblocks 0 to 3; groups of both kinds; attributes; data sets in one piece, in the
 header or in chunks, with deflate, shuffle and check sums; integers, floats and text. By the HDF Group's "HDF5 File
 Format Specification", version 3.0.
 """
@@ -14,10 +14,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from inforeg.io.hdf5_data import read_filters, read_layout
-from inforeg.io.hdf5_dense import dense_attributes, dense_links
-from inforeg.io.hdf5_source import UNDEFINED, Cursor, Source
-from inforeg.io.hdf5_types import Heap, decode, read_shape, read_type
+from inforeg.io.hdf5.data import read_filters, read_layout
+from inforeg.io.hdf5.dense import dense_attributes, dense_links
+from inforeg.io.hdf5.source import UNDEFINED, Cursor, Source
+from inforeg.io.hdf5.types import Heap, decode, read_shape, read_type
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
