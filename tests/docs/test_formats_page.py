@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from promises import IMAGES, POINTS, TRANSFORMS
 
-from inforeg.io.formats import READERS, WRITERS
+from inforeg.io.formats import HOLDS, READERS, SERIES_WRITERS, WRITERS
+from inforeg.io.image_formats.dicom import SUFFIXES as DICOM_SUFFIXES
 from inforeg.io.point_formats import FORMATS as POINT_FORMATS
 from inforeg.io.transform_formats import FORMATS
 
@@ -31,6 +32,13 @@ def checked(row: dict[str, str]) -> set[str]:
     return {name.strip() for name in row["checked against"].split(",") if name.strip()}
 
 
+def types(values: str) -> set[str]:
+    """The numpy names of the types of values that a cell lists."""
+    integers = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+    found = set(re.findall(r"u?int\d+|float\d+", values))
+    return found | integers if "integers of 8 to 64 bits" in values else found
+
+
 def test_transforms() -> None:
     rows = table("Transforms")
     said = [(row["format"], endings(row), not row["written"].startswith("no")) for row in rows]
@@ -52,7 +60,8 @@ def test_what_is_said_of_a_transform_file(row: dict[str, str]) -> None:
 
 
 def test_images() -> None:
-    rows = [row for row in table("Images") if endings(row)]
+    *rows, dicom = table("Images")
+    assert (dicom["format"], endings(dicom), dicom["written"]) == ("DICOM", DICOM_SUFFIXES, "no")
     written = {ending: row["written"] for row in rows for ending in endings(row)}
     assert set(written) == set(READERS) | set(WRITERS)
     assert {ending for ending, said in written.items() if said == "yes"} == set(WRITERS)
@@ -63,6 +72,9 @@ def test_images() -> None:
             assert checked(row) == set(promise.seen_by), ending
             assert ("2-D" in row["axes"]) == (2 in promise.ndims), ending
             assert ("spacing only" in row["where a voxel lies"]) == (not promise.oriented), ending
+            if row["written"] == "yes":
+                assert ("series" in row["axes"]) == (ending in SERIES_WRITERS), ending
+                assert types(row["values"]) == set(HOLDS[ending]), ending
 
 
 def test_points() -> None:

@@ -43,10 +43,13 @@ CASES = [
 
 
 def ways(ndim: int, kinds: tuple[str, ...], kind: str) -> list[tuple[int, int, str]]:
-    """All orientations: in every kind of placing, or, where enough kinds of transforms share them, in one each."""
-    if len(kinds) < len(KINDS):
-        return every_way(ndim)
+    """All orientations, each placed in one of three ways, which the kinds of transforms take in turn.
+
+    Where there are too few kinds to take all turns, the first is placed in every way.
+    """
     turn = kinds.index(kind)
+    if turn == 0 and len(kinds) < len(KINDS):
+        return every_way(ndim)
     return [way for way in every_way(ndim) if KINDS.index(way[2]) == (way[0] + turn) % len(KINDS)]
 
 

@@ -21,7 +21,7 @@ PointMap = Callable[[Tensor], Tensor]
 Mode = Literal["linear", "nearest", "bspline"]
 
 # Rows of output that are computed at a time, so that memory does not grow with the output.
-_CHUNK_VOXELS = 1 << 20
+_CHUNK_VOXELS = 1 << 18
 
 
 def sample(

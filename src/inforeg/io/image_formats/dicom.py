@@ -1,8 +1,8 @@
 """DICOM: a folder of the slices of one series, or one file.
 
-The places of slices and plain pixels are read here, compressed pixels by GDCM in SimpleITK. It decodes what pydicom
-leaves to further packages (JPEG lossless), and reads 200 slices of 512 x 512 in 0.3 s, here 0.15 s where they are not
-compressed.
+The places of slices and plain pixels are read here, compressed pixels by GDCM in SimpleITK, which decodes what pydicom
+leaves to further packages (lossless JPEG). 200 slices of 512 x 512 take 0.15 s plain, and 2.6 s in lossless JPEG, where
+ITK's own series reader takes 0.65 s and 1.9 s.
 """
 
 import logging
@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -201,15 +202,16 @@ def _values(path: Path, slices: list[Slice]) -> tuple[NDArray[Any], float, float
     of_file: dict[Path, list[int]] = {}
     for number, one in enumerate(slices):
         of_file.setdefault(one.file.path, []).append(number)
-    for numbers in of_file.values():
-        parts = [slices[n] for n in numbers]
-        file, form = parts[0].file, parts[0].form
-        into = [values[n] if alike else np.empty(form.shape, form.dtype) for n in numbers]
-        read_frames(file, form, [part.frame for part in parts], into)
-        if not alike:
-            for number, part, stored in zip(numbers, parts, into, strict=True):
-                np.multiply(stored, part.slope, out=values[number], casting="unsafe")
-                values[number] += part.intercept
+    with TemporaryDirectory(prefix="inforeg-") as scratch:
+        for numbers in of_file.values():
+            parts = [slices[n] for n in numbers]
+            file, form = parts[0].file, parts[0].form
+            into = [values[n] if alike else np.empty(form.shape, form.dtype) for n in numbers]
+            read_frames(file, form, [part.frame for part in parts], into, Path(scratch))
+            if not alike:
+                for number, part, stored in zip(numbers, parts, into, strict=True):
+                    np.multiply(stored, part.slope, out=values[number], casting="unsafe")
+                    values[number] += part.intercept
     # In memory slices come first and rows second: (k, j, i), then colours.
     ordered = values.transpose(2, 1, 0)[None] if values.ndim == 3 else values.transpose(3, 2, 1, 0)
     return ordered, slices[0].slope if alike else 1.0, slices[0].intercept if alike else 0.0

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -116,11 +115,14 @@ def _check(file: DicomFile, form: PixelForm) -> None:
 
 
 def read_frames(
-    file: DicomFile, form: PixelForm, frames: Sequence[int], into: Sequence[NDArray[Any]]
+    file: DicomFile, form: PixelForm, frames: Sequence[int], into: Sequence[NDArray[Any]], scratch: Path
 ) -> None:
-    """Put frames of a file into arrays of `form.shape`, the values as they are stored, unused bits cleared."""
+    """Put frames of a file into arrays of `form.shape`, the values as they are stored, unused bits cleared.
+
+    `scratch` is a folder of one's own, where compressed pixels are put for GDCM.
+    """
     if file.compressed:
-        decoded = _decoded(file, form)
+        decoded = _decoded(file, form, scratch)
         for number, target in zip(frames, into, strict=True):
             target[...] = _clean(decoded[number], form)
         return
@@ -150,7 +152,7 @@ def _clean(values: NDArray[Any], form: PixelForm) -> NDArray[Any]:
     return native
 
 
-def _decoded(file: DicomFile, form: PixelForm) -> NDArray[Any]:
+def _decoded(file: DicomFile, form: PixelForm, scratch: Path) -> NDArray[Any]:
     """All frames `(frames, rows, columns[, samples])` of a compressed file."""
     streams = list(_streams(file, form))
     try:
@@ -158,7 +160,7 @@ def _decoded(file: DicomFile, form: PixelForm) -> NDArray[Any]:
             return _by_run_lengths(streams, form)
         for stream in streams:
             check_stream(stream, file.syntax, form.rows, form.columns, form.samples, form.stored)
-        return _by_gdcm(streams, file.syntax, form)
+        return _by_gdcm(streams, file.syntax, form, scratch)
     except ValueError as error:
         raise ReadError(f"{file.path}: its pixels cannot be decompressed ({error})") from None
 
@@ -184,20 +186,19 @@ def _by_run_lengths(streams: list[bytes], form: PixelForm) -> NDArray[Any]:
     return viewed
 
 
-def _by_gdcm(streams: list[bytes], syntax: str, form: PixelForm) -> NDArray[Any]:
+def _by_gdcm(streams: list[bytes], syntax: str, form: PixelForm, scratch: Path) -> NDArray[Any]:
     """GDCM is given a file with the compressed pixels and a few numbers, and nothing else of the original."""
     sitk = simpleitk()
-    with TemporaryDirectory(prefix="inforeg-") as folder:
-        bare = Path(folder) / "pixels.dcm"
-        bare.write_bytes(_bare(streams, syntax, form))
-        reader = sitk.ImageFileReader()
-        reader.SetImageIO("GDCMImageIO")
-        reader.SetFileName(str(bare))
-        try:
-            with quiet_libraries():
-                image = reader.Execute()
-        except LIBRARY_ERRORS as error:
-            raise ValueError(reason(error).replace(str(bare), "its stream")) from None
+    bare = scratch / "pixels.dcm"
+    bare.write_bytes(_bare(streams, syntax, form))
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileName(str(bare))
+    try:
+        with quiet_libraries():
+            image = reader.Execute()
+    except LIBRARY_ERRORS as error:
+        raise ValueError(reason(error).replace(str(bare), "its stream")) from None
     values = sitk.GetArrayFromImage(image)
     # ITK gives one frame as a volume of one slice.
     values = values.reshape((form.frames, *form.shape)) if values.size == prod(form.shape) else values
