@@ -1,6 +1,7 @@
 """The command under a real limit of memory: a coarser plan, or a refusal, and never half a run."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def limited(room: float, *arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", LIMITED, str(room), *map(str, arguments)],
+        # Threads take address space for themselves, one by one as they are started.
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=240,

@@ -63,7 +63,7 @@ def test_bytes_that_are_not_utf8_stay(tmp_path: Path) -> None:
     ],
 )
 def test_a_line_that_says_the_space(tmp_path: Path, line: str, space: str) -> None:
-    (tmp_path / "a.csv").write_text(f"{line}\nx,y,z\n1,2,3\n")
+    (tmp_path / "a.csv").write_text(f"{line}\nx,y,z\n1,2,3\n", encoding="utf-8")
     if space == "voxel":
         with pytest.raises(UsageError, match="give its grid"):
             read_points(tmp_path / "a.csv")
@@ -84,7 +84,7 @@ def test_a_line_below_the_first_row_says_nothing(tmp_path: Path) -> None:
 
 def test_a_silent_table_stays_silent_unless_its_space_changes(tmp_path: Path) -> None:
     """ANTs would take a comment line for a point."""
-    (tmp_path / "a.csv").write_text("\ufeffx,y,z,t,label,comment\r\n1,2,3,0,1,a b\r\n")
+    (tmp_path / "a.csv").write_text("\ufeffx,y,z,t,label,comment\r\n1,2,3,0,1,a b\r\n", encoding="utf-8")
     found = read_point_set(tmp_path / "a.csv", space="lps")
     write_point_set(found.moved(found.points_mm + 1), tmp_path / "b.csv")
     assert (tmp_path / "b.csv").read_bytes().startswith("\ufeffx,y,z,t".encode())
@@ -119,7 +119,7 @@ def test_a_silent_table_stays_silent_unless_its_space_changes(tmp_path: Path) ->
     ],
 )
 def test_bad_tables_are_one_line(tmp_path: Path, text: str, expected: str) -> None:
-    (tmp_path / "a.csv").write_text(text)
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
     with pytest.raises(ReadError, match=expected) as caught:
         read_points(tmp_path / "a.csv", space="ras")
     assert "\n" not in str(caught.value)
