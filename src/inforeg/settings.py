@@ -95,6 +95,9 @@ class Settings(BaseModel):
         parse = {".json": _parse_json, ".toml": _parse_toml}.get(path.suffix.lower())
         if parse is None:
             raise ReadError(f"expected settings in a .json or .toml file, got {path}")
+        # A pipe has no end to wait for.
+        if path.exists() and not path.is_file():
+            raise ReadError(f"expected a file of settings, and {path} is none")
         try:
             values = parse(path.read_text(encoding="utf-8"))
             inner = values.get("settings")

@@ -38,6 +38,8 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
 @pytest.mark.parametrize(("command", "name"), CASES, ids=lambda part: part.replace(" ", "_"))
 def test_bad_input_gets_one_line(command: str, name: str, inputs: Path, place: Path, run: Run) -> None:
     case = TABLES[command][name]
+    if "/proc/" in case.arguments and not Path("/proc").is_dir():
+        pytest.skip("there is no folder here in which nobody can write")
     line = check(command, case, inputs, place, run)
     row = rows()[command, name]
     assert row.code == case.code

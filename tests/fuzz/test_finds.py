@@ -7,6 +7,8 @@ import pytest
 from fuzz.cases import kept
 from fuzz.supervise import Worker
 
+pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the worker is for Linux")
+
 FINDS = sorted(Path(__file__).with_name("finds").glob("*.json"))
 
 

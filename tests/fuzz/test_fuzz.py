@@ -13,6 +13,8 @@ from fuzz.shrink import shrunk
 from fuzz.supervise import Verdict, Worker
 from fuzz.targets import Target, targets
 
+pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the worker is for Linux")
+
 READERS = sorted(targets())
 
 

@@ -1,3 +1,5 @@
+import os
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -147,3 +149,9 @@ def test_a_wrong_value_in_a_file_names_the_file(tmp_path):
     (tmp_path / "a.toml").write_text("window = 0")
     with pytest.raises(UsageError, match=r"a\.toml: Stop: window: "):
         Stop.load(tmp_path / "a.toml")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(ReadError, match="expected a file of settings"):
+        Settings.load(tmp_path / "pipe.json")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from inforeg.cli import chain, console, options
+from inforeg.errors import UsageError
 
 
 def invert(
@@ -48,7 +49,10 @@ def invert(
     grids = (chain.grid_of(moving), chain.grid_of(fixed))
     parts = whole.parts if isinstance(whole, Composite) else (whole,)
     told: dict[str, object] = {"output": str(output), "exact": all(isinstance(p, Linear) for p in parts)}
+    console.say(words, quiet or json)
     if told["exact"]:
+        if found is not None:
+            raise UsageError("--mask: a matrix has an inverse everywhere; leave it out")
         inverse = whole.inverse()
         lines = ["the inverse is exact"]
     else:
@@ -68,7 +72,7 @@ def invert(
                 f"no inverse at {100 * (1 - nearest.share_found):.2g} % of the grid's voxels: nothing leads there"
             )
     with ExitStack() as both:
-        if found is not None and not told["exact"]:
+        if found is not None:
             from inforeg.image import Labels
             from inforeg.io import atomic_path, write_labels
 

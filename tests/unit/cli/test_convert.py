@@ -167,6 +167,7 @@ def test_points_change_format_and_keep_their_place(folder: Path) -> None:
         (["convert", "-i", "image.nii.gz", "--naming", "ants", "-o", "out"], 2, "--transform"),
         (["convert", "-t", "affine.tfm", "-o", "affine.tfm"], 2, "is the input"),
         (["convert", "-t", "affine.tfm", "-o", "bump.nii.gz"], 1, "exists"),
+        (["invert", "-t", "affine.tfm", "--mask", "found.nii.gz", "-o", "out.tfm"], 2, "everywhere"),
         (["invert", "-t", "missing.tfm", "-o", "out.tfm"], 1, "not there"),
     ],
 )
