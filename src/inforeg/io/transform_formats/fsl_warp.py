@@ -1,9 +1,10 @@
 """FSL's warps: a field of vectors on the reference (fixed) grid, as NIfTI of four axes (`.nii.gz`, `.nii`).
 
-They go from fixed to moving, as ours do, in FSL's millimetres of both images (see `fsl`), so the moving image's grid is
-needed; the fixed one is the file's own. A field is relative (what is added to the fixed position) or absolute (the
-moving position itself), and no header says which: as FSL does, the one whose values vary less is taken to be relative,
-by the sum of the three standard deviations, before and after taking the positions away.
+They go from fixed to moving, as ours do, in FSL's millimetres of both images (see `fsl`), so the moving image's grid
+is needed; the fixed one is the file's own. A field is relative (what is added to the fixed position) or absolute (the
+moving position itself), and FSL's headers do not say which: as FSL does, the one whose values vary less is taken to be
+relative, by the sum of the three standard deviations, before and after taking the positions away. Fields that we wrote
+say in their description that they are relative, which we go by and FSL does not.
 """
 
 import logging
@@ -34,6 +35,8 @@ _TOPUP = "topup --dfout=FIELDS"
 _COEFFICIENTS = {2007: _FNIRT, 2008: _FNIRT, 2009: _FNIRT, 2016: _TOPUP, 2017: _TOPUP, 2018: _TOPUP}
 
 _WHAT = "FSL's warp"
+# FSL has no place to say whether a field is relative, so that it goes by the values; what we wrote need not be guessed.
+_MARK = b"relative warp by inforeg"
 
 
 def recognises(head: bytes) -> bool:
@@ -54,7 +57,7 @@ def read(path: Path, context: Context) -> Transform:
     `MissingImages` without the moving grid.
     """
     layout = nifti.layout(path)
-    intent = _intent(path)
+    intent, marked = _intent(path)
     if intent in _COEFFICIENTS:
         raise ReadError(
             f"{path} holds coefficients of FSL (intent {intent}); make it a field: {_COEFFICIENTS[intent]}"
@@ -80,7 +83,8 @@ def read(path: Path, context: Context) -> Transform:
             "%s: its grid is not the fixed image's (%s, %s); its own is used", path, grid, context.fixed
         )
     values = stored.values.reshape(3, *shape)
-    vectors = _to_world(values, stored.slope, stored.intercept, grid, context.moving)
+    absolute = not marked and _is_absolute(values, stored.slope, stored.intercept, grid)
+    vectors = _to_world(values, stored.slope, stored.intercept, grid, context.moving, absolute)
     return Displacement(vectors, grid)
 
 
@@ -106,13 +110,14 @@ def write(transform: Transform, path: Path, context: Context) -> None:
     write_pieces(path, _new_header(fixed), (part[None] for part in field), packed=packed)
 
 
-def _to_world(values: NDArray[Any], slope: float, intercept: float, grid: Grid, moving: Grid) -> Tensor:
+def _to_world(
+    values: NDArray[Any], slope: float, intercept: float, grid: Grid, moving: Grid, absolute: bool
+) -> Tensor:
     """Displacements `(3, *shape)` in RAS+ mm, one plane of the first axis after the other."""
     kept = (
         np.float32 if values.dtype.itemsize == 4 and values.dtype.kind == "f" and slope == 1 else np.float64
     )
     vectors = np.empty(values.shape, kept)
-    absolute = _is_absolute(values, slope, intercept, grid)
     moved_to_world, fixed_to_world = fsl_to_world(moving), fsl_to_world(grid)
     for n, positions in enumerate(_planes(voxel_to_fsl(grid), grid.shape)):
         # Numbers beyond float32 become infinite, and a field refuses those.
@@ -169,12 +174,13 @@ def _header(head: bytes) -> Any:
         return None
 
 
-def _intent(path: Path) -> int:
+def _intent(path: Path) -> tuple[int, bool]:
+    """FSL's code for what is in the file, and whether it says that it is a relative field of ours."""
     from inforeg.io.streams import Stream
 
     with Stream(path, "auto") as stream:
         header = _header(stream.read(540))
-    return 0 if header is None else int(header["intent_code"])
+    return (0, False) if header is None else (int(header["intent_code"]), header["descrip"].item() == _MARK)
 
 
 def _new_header(grid: Grid) -> bytes:
@@ -194,5 +200,6 @@ def _new_header(grid: Grid) -> bytes:
         header["qform_code"] = 0
     header.set_sform(matrix, 1)
     header["intent_code"] = _FIELD
+    header["descrip"] = _MARK
     header["vox_offset"] = int(header.sizeof_hdr) + 4
     return bytes(header.binaryblock) + b"\0\0\0\0"

@@ -154,6 +154,9 @@ def test_a_field_that_fsl_would_misread_is_warned_of(
         write_transform(twice, tmp_path / "a.nii", format="fsl", fixed=FIXED, moving=MOVING)
     assert len(caplog.messages) == 1
     assert "--rel" in caplog.messages[0]
+    # We know our own.
+    read = read_transform(tmp_path / "a.nii", format="fsl", fixed=FIXED, moving=MOVING)
+    torch.testing.assert_close(read(FIXED.points_mm()), twice(FIXED.points_mm()), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("intent", [2007, 2008, 2009, 2016])
