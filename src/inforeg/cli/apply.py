@@ -102,9 +102,10 @@ def _found(
     paths: list[Path], format: str | None, image: Path, header: "Header", reference: Path | None, on: Any
 ) -> "tuple[Chain, Grid]":
     """The chain that is needed, and the grid to draw on."""
+    from inforeg.io.grids import grid_in
     from inforeg.register.chains import other_end, to_image
 
-    moving = chain.space_of(image)
+    moving = chain.space_of(image, grid_in(image, header.shape, header.voxel_to_world))
     target = None if reference is None else chain.space_of(reference)
     links = chain.read_links(paths, format, None if target is None else target.grid, moving.grid)
     if target is None:

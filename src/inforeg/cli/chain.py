@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inforeg.cli import names
-from inforeg.errors import ReadError, UsageError
+from inforeg.errors import UsageError
 
 if TYPE_CHECKING:
     from inforeg.register.chains import Link, Space
@@ -63,16 +63,7 @@ def space_of(path: Path, grid: "Grid | None" = None) -> "Space":
 
 
 def grid_of(path: Path | None) -> "Grid | None":
-    """The grid of an image file, from its header alone."""
-    import torch
+    """The grid of an image file, if there is one."""
+    from inforeg.io import read_grid
 
-    from inforeg.io import read_header
-    from inforeg.space import Grid
-
-    if path is None:
-        return None
-    header = read_header(path)
-    try:
-        return Grid(header.shape, torch.from_numpy(header.voxel_to_world.copy()))
-    except ReadError as error:
-        raise ReadError(f"{path}: {error}") from None
+    return None if path is None else read_grid(path)

@@ -2,17 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from inforeg.errors import InforegError, ReadError
-from inforeg.io.compressed import GzipStream, is_gzip
 from inforeg.io.files import check_there, why
 from inforeg.io.formats import READERS
 from inforeg.io.headers import Header, read_header
 from inforeg.io.image_formats.dicom import recognises
-
-if TYPE_CHECKING:
-    from inforeg.io.transform_formats import Format
 
 Kind = Literal["image", "transform", "points", "registration"]
 
@@ -51,27 +47,10 @@ def _is_record(path: Path) -> bool:
     return isinstance(record, dict) and {"inforeg", "inputs", "quality"} <= set(record)
 
 
-def formats_of(path: Path, format: str | None = None) -> "list[Format]":
-    """The formats of transforms that a file can be of, by its name and what it begins with; the first one reads it."""
-    from inforeg.io.transform_formats import FORMATS
-
-    name = path.name.lower()
-    found = [form for form in FORMATS if name.endswith(form.suffixes) and format in (None, form.name)]
-    try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
-        if is_gzip(head):
-            head = GzipStream(head).read(_HEAD_BYTES)
-    except OSError as error:
-        raise ReadError(f"cannot read {path}: {why(error)}") from None
-    except ValueError:
-        return []
-    return [form for form in found if form.load().recognises(head)]
-
-
 def _by_content(path: Path) -> Kind:
     from inforeg.io.point_formats import FORMATS as POINTS
     from inforeg.io.transform_formats import FORMATS as TRANSFORMS
+    from inforeg.io.transforms import formats_of
 
     name = path.name.lower()
     may_be_points, may_be_transform = (

@@ -6,13 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inforeg.describe.kind import formats_of
 from inforeg.describe.linear import linear_facts, linear_line
 from inforeg.describe.words import numbers
 from inforeg.errors import ReadError
 from inforeg.evaluate import jacobian_determinants, jacobian_summary
-from inforeg.io.headers import read_header
-from inforeg.io.transforms import read_transform
+from inforeg.io.grids import read_grid
+from inforeg.io.transforms import formats_of, read_transform
 from inforeg.space import Grid
 from inforeg.transforms import BSpline, Composite, Displacement, Linear, Transform
 from inforeg.transforms.base import in_chunks
@@ -23,18 +22,13 @@ def read_facts(path: Path, format: str | None, fixed: Path | None, moving: Path 
 
     Raises `ReadError` and `UsageError` as `read_transform` does.
     """
-    grids = [None if image is None else _grid_of(image) for image in (fixed, moving)]
+    grids = [None if image is None else read_grid(image) for image in (fixed, moving)]
     transform = read_transform(path, format=format, fixed=grids[0], moving=grids[1])
     centre = None if grids[0] is None else grids[0].centre_mm
     try:
         return transform_facts(transform, str(path), formats_of(path, format)[0].name, centre)
     except ReadError as error:
         raise ReadError(f"{path}: {error}") from None
-
-
-def _grid_of(image: Path) -> Grid:
-    header = read_header(image)
-    return Grid(header.shape, torch.from_numpy(header.voxel_to_world.copy()))
 
 
 def transform_facts(

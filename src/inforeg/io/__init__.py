@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from inforeg.io.atomic import refuse_inputs as refuse_inputs
     from inforeg.io.convert import convert_image as convert_image
     from inforeg.io.files import file_digest as file_digest
+    from inforeg.io.grids import read_grid as read_grid
     from inforeg.io.headers import Header as Header
     from inforeg.io.headers import read_header as read_header
     from inforeg.io.images import read_image as read_image
@@ -37,6 +38,7 @@ _NAMES = {
     "atomic": ("atomic_folder", "atomic_path", "refuse_file", "refuse_folder", "refuse_inputs"),
     "convert": ("convert_image",),
     "files": ("file_digest",),
+    "grids": ("read_grid",),
     "headers": ("Header", "read_header"),
     "images": ("read_image", "read_labels", "write_image", "write_labels"),
     "points": ("PointSet", "read_point_set", "read_points", "write_point_set", "write_points"),

@@ -24,7 +24,8 @@ class Header:
     the file does not say). `dtype` is the numpy name of the stored type, `voxel_bytes` what all voxel values take
     up when they are not compressed. `units` is what the file says lengths are in. NIfTI has two matrices of its
     own, with codes (0 is "not given"), and `forms_apart_mm` is how far apart they put a corner at most. `what` is
-    "an image", "a series" or what else the file holds; `notes` are plain sentences on what may surprise.
+    "an image", "a series" or what else the file holds; `notes` are plain sentences on what may surprise,
+    and `warnings` those of them that are logged where the file is used.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Header:
     forms_apart_mm: float | None = None
     what: str = "an image"
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_series(self) -> bool:

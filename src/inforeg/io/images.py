@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from inforeg.errors import InforegError, ReadError, UsageError, WriteError
+from inforeg.errors import ReadError, UsageError, WriteError
 from inforeg.image import Image, Labels
 from inforeg.io import formats
 from inforeg.io.atomic import atomic_path
+from inforeg.io.grids import grid_in
 from inforeg.io.stored import Stored
 from inforeg.space import Grid
 
@@ -106,10 +107,7 @@ def labels_of(stored: Stored, grid: Grid | None = None) -> Labels:
 
 def grid_of(stored: Stored) -> Grid:
     """Where the voxels lie; raises `ReadError`, with the path, for a matrix that makes no grid."""
-    try:
-        return Grid(stored.shape, torch.from_numpy(np.ascontiguousarray(stored.voxel_to_world)))
-    except InforegError as error:
-        raise ReadError(f"{stored.name}: {error}") from None
+    return grid_in(stored.name, stored.shape, stored.voxel_to_world)
 
 
 def written_type(name: str) -> np.dtype[Any]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from inforeg.errors import InforegError, ReadError, UsageError
 from inforeg.io.atomic import atomic_path
 from inforeg.io.compressed import GzipStream, is_gzip
-from inforeg.io.files import check_there
+from inforeg.io.files import check_there, why
 from inforeg.io.transform_formats import FORMATS, Context, Format, MissingImages
 from inforeg.space import Grid
 from inforeg.transforms import Transform
@@ -40,8 +40,7 @@ def read_transform(
     candidates = _of_suffix(path, format, "to read")
     check_there(path)
     if format is None or len(candidates) > 1:
-        head = _head(path)
-        known = [candidate for candidate in candidates if candidate.load().recognises(head)]
+        known = _recognised(path, candidates)
         if not known:
             names = " or ".join(dict.fromkeys(candidate.name for candidate in candidates))
             raise ReadError(f"expected a transform ({names}) in {path}, and it holds none; is it renamed?")
@@ -87,12 +86,26 @@ def write_transform(
         chosen.load().write(transform, temporary, Context(fixed, moving, centre_mm))
 
 
-def _of_suffix(path: Path, format: str | None, purpose: str) -> list[Format]:
+def formats_of(path: Path, format: str | None = None) -> list[Format]:
+    """The formats of transforms that a file can be of, by its name and what it begins with; the first one reads it."""
+    return _recognised(path, _named(path, format))
+
+
+def _recognised(path: Path, candidates: list[Format]) -> list[Format]:
+    head = _head(path)
+    return [candidate for candidate in candidates if candidate.load().recognises(head)]
+
+
+def _named(path: Path, format: str | None) -> list[Format]:
     name = path.name.lower()
+    return [f for f in FORMATS if name.endswith(f.suffixes) and format in (None, f.name)]
+
+
+def _of_suffix(path: Path, format: str | None, purpose: str) -> list[Format]:
     if format is not None and format not in {f.name for f in FORMATS}:
         known = ", ".join(dict.fromkeys(f.name for f in FORMATS))
         raise UsageError(f"unknown format of transforms {format!r}; expected one of {known}")
-    found = [f for f in FORMATS if name.endswith(f.suffixes) and format in (None, f.name)]
+    found = _named(path, format)
     if not found:
         what = f"of format {format} " if format else ""
         kind = UsageError if purpose == "to write" else ReadError
@@ -106,8 +119,11 @@ def _endings(format: str | None = None, writes: bool = False) -> str:
 
 
 def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError as error:
+        raise ReadError(f"cannot read {path}: {why(error)}") from None
     if not is_gzip(head):
         return head
     try:

@@ -162,3 +162,18 @@ def test_an_image_and_a_reference_of_different_dimension(
             arguments[2] = f"{folder}/labels.nii.gz"
         assert main([*arguments, "-o", f"{folder}/out.nii.gz"]) == 2
         assert "is 3-D" in capsys.readouterr().err
+
+
+def test_a_reference_with_two_places_draws_its_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only its header is read, and it is warned of all the same."""
+    image = nib.load(folder / "x.nii.gz")
+    moved = image.affine.copy()
+    moved[0, 3] += 4.0
+    image.set_qform(image.affine, 1)
+    image.set_sform(moved, 1)
+    nib.save(image, folder / "two.nii.gz")
+    arguments = ["-i", f"{folder}/x.nii.gz", "-r", f"{folder}/two.nii.gz", "-o", f"{folder}/out.nii.gz"]
+    assert main(["apply", *arguments]) == 0
+    warned = capsys.readouterr().err.splitlines()
+    assert len(warned) == 1
+    assert "two.nii.gz: sform and qform differ by 4 mm" in warned[0]

@@ -80,6 +80,7 @@ def header(path: Path) -> Header:
         channels=form.samples,
         units="mm",
         notes=(*(s for _, s in series.said), *(() if tilted else geometry_notes(series.place))),
+        warnings=tuple(s for level, s in series.said if level >= logging.WARNING),
     )
 
 

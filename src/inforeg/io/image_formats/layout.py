@@ -138,6 +138,7 @@ class Layout:
             self.step_unit if step else "",
             what=what,
             notes=(*notes, *geometry_notes(self.place)),
+            warnings=tuple(sentence for level, sentence in self.said if level >= logging.WARNING),
             **self.facts,
         )
 

@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from inforeg.errors import ReadError
+from inforeg.io.grids import grid_in
 from inforeg.io.lps import flip_points, flip_transform, flip_world
 from inforeg.io.transform_formats import Context
 from inforeg.io.transform_formats.elastix_matrices import MATRICES, linear_part
 from inforeg.io.transform_formats.elastix_parameters import Parameters, read_parameters
-from inforeg.io.transform_formats.grids import grid_in
 from inforeg.io.transform_formats.text import first_line
 from inforeg.transforms import BSpline, Linear, Transform
 from inforeg.transforms.linear import compose

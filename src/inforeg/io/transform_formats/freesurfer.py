@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from inforeg.errors import ReadError, WriteError
+from inforeg.io.grids import grid_in
 from inforeg.io.transform_formats import Context
-from inforeg.io.transform_formats.grids import grid_in
 from inforeg.io.transform_formats.text import (
     MATRIX_BYTES,
     affine,

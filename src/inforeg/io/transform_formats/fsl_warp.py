@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inforeg.errors import ReadError, WriteError
+from inforeg.io.grids import grid_in
 from inforeg.io.image_formats import nifti
 from inforeg.io.image_formats.outline import write_pieces
 from inforeg.io.transform_formats import Context, MissingImages
 from inforeg.io.transform_formats.fsl import fsl_to_world, voxel_to_fsl, world_to_fsl
-from inforeg.io.transform_formats.grids import grid_in
 from inforeg.space import Grid
 from inforeg.transforms import Displacement, Transform
 
