@@ -1,23 +1,21 @@
 """The linear method: search all poses, then climb mutual information from coarse to fine by Newton steps."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from time import perf_counter
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import torch
 
 from inforeg.errors import UsageError
 from inforeg.image import Image
+from inforeg.methods.method import Progress
 from inforeg.methods.pair import Pair, prepare_pair
 from inforeg.methods.result import Result
 from inforeg.methods.stages import Group, LinearRun, LinearSettings, LinearStage
 from inforeg.solve.shading import Shading
 from inforeg.solve.start import Candidate, PoseSearch, Start, from_centres, from_header, from_mass
 from inforeg.transforms import Linear
-
-Progress = Callable[[str, float], None]
 
 
 class LinearMethod(LinearSettings):
@@ -26,6 +24,8 @@ class LinearMethod(LinearSettings):
     All lengths are derived from the object in the images, none is given in voxels or millimetres, so the same values
     serve a mouse and a head. Colour images are compared by their first principal component.
     """
+
+    name: ClassVar[str] = "linear"
 
     def __call__(
         self,

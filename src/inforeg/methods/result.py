@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from torch import Tensor
+
 from inforeg.image import Image, resample
 from inforeg.solve.newton import Status
 from inforeg.solve.start import Start
-from inforeg.transforms import Transform
+from inforeg.transforms import Linear, Transform
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +18,8 @@ class Stage:
     """One stage: its name, the transform it ended with, and the metric (smaller is better) step by step.
 
     `spacing_mm` says for every entry of `metric` at which resolution it was measured; values of different
-    resolutions are not comparable.
+    resolutions are not comparable. `path` holds the transforms of the steps, where the method keeps them: as many as
+    there are values in `metric`, or none.
     """
 
     name: str
@@ -24,6 +27,23 @@ class Stage:
     status: Status
     spacing_mm: list[float] = field(default_factory=list)
     metric: list[float] = field(default_factory=list)
+    path: list[Linear] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """What a learnt metric makes of two intensities: pointwise information, in nats, over a grid of both.
+
+    `nats[i, j]` belongs to the intensities `fixed[i]` and `moving[j]`; above zero the metric takes them to belong
+    together. Intensities are in the images' own units; of colours, they are places along the image's first principal
+    component, about its mean. `fixed_counts` and `moving_counts` say how many of the samples lie at each.
+    """
+
+    fixed: Tensor
+    moving: Tensor
+    nats: Tensor
+    fixed_counts: Tensor
+    moving_counts: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +72,7 @@ class Result:
     """The transform (fixed points to moving points, RAS+ mm), how it was found, and how far to trust it.
 
     `start` holds the poses that were compared before the first stage; `settings` are the resolved settings of the
-    method, enough to run it again; `notes` are decisions worth telling.
+    method, enough to run it again; `notes` are decisions worth telling. `response` is what a learnt metric has learnt.
     """
 
     transform: Transform
@@ -65,6 +85,8 @@ class Result:
     start: Start | None = None
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    method: str = "linear"
+    response: Response | None = None
 
     @property
     def ok(self) -> bool:

@@ -12,7 +12,7 @@ from inforeg import io
 from inforeg.errors import UsageError
 from inforeg.image import Image
 from inforeg.image.checks import check_overlap, check_pair
-from inforeg.methods import LinearMethod, Result, linear_method
+from inforeg.methods import Method, Result, from_settings, named
 from inforeg.register.room import read_pair
 from inforeg.transforms import Linear, Transform
 
@@ -51,7 +51,7 @@ def register(
     moving: Any,
     *,
     transform: str = "auto",
-    method: str | LinearMethod | None = None,
+    method: str | Method | None = None,
     metric: str | None = None,
     settings: str | Path | Mapping[str, Any] | None = None,
     init: str | Path | Transform = "auto",
@@ -133,17 +133,15 @@ def _device(name: str) -> torch.device:
 
 
 def _method(
-    method: str | LinearMethod | None,
+    method: str | Method | None,
     transform: str,
     metric: str | None,
     settings: str | Path | Mapping[str, Any] | None,
     init: str | Path | Transform,
     seed: int,
-) -> LinearMethod:
-    if isinstance(method, LinearMethod):
+) -> Method:
+    if method is not None and not isinstance(method, str):
         return method
-    if method not in (None, "linear"):
-        raise UsageError(f"unknown method {method!r}; expected linear")
     if settings is not None:
         if (
             transform != "auto"
@@ -155,13 +153,9 @@ def _method(
                 "settings already say transform, metric, start and seed; give either them or settings"
             )
         # A result.json carries the settings of its run, and can be given as it is.
-        return (
-            LinearMethod.from_dict(dict(settings))
-            if isinstance(settings, Mapping)
-            else LinearMethod.load(settings)
-        )
-    named = init if isinstance(init, str) and init in NAMED_STARTS else "auto"
-    return linear_method(transform, metric=metric, init=named, seed=seed)
+        return from_settings(settings, method)
+    start = init if isinstance(init, str) and init in NAMED_STARTS else "auto"
+    return named(method or "linear", transform, metric=metric, init=start, seed=seed)
 
 
 def _start(init: str | Path | Transform, ndim: int) -> Linear | None:

@@ -71,7 +71,7 @@ def record_of(result: "Registration", folder: Path, interpolation: str) -> dict[
         "inforeg": __version__,
         "command": command_of(result, folder, interpolation),
         "inputs": {name: _input(result, name, path) for name, path in result.inputs.items()},
-        "method": "linear",
+        "method": result.method,
         "settings": result.settings,
         "device": result.device,
         "threads": torch.get_num_threads(),
