@@ -1,0 +1,69 @@
+"""The methods there are, by name."""
+
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from inforeg.errors import UsageError
+from inforeg.methods.linear import LinearMethod, linear_method
+from inforeg.methods.method import Method
+from inforeg.settings import Settings
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A method: the class that holds its settings, and how it is made for a transform's name."""
+
+    kind: type[Settings]
+    make: Callable[..., Method]
+
+
+# A method is one line here.
+METHODS: dict[str, Entry] = {
+    "linear": Entry(LinearMethod, linear_method),
+}
+
+
+def entry(name: str) -> Entry:
+    """The method of that name; raises `UsageError` for a name that is not known."""
+    if name in METHODS:
+        return METHODS[name]
+    near = get_close_matches(name, METHODS, n=2, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"expected {' or '.join(METHODS)}"
+    raise UsageError(f"unknown method {name!r}; {hint}")
+
+
+def named(name: str, transform: str = "auto", **settings: Any) -> Method:
+    """The method of that name for a transform; settings that are None keep their defaults."""
+    return entry(name).make(transform, **settings)
+
+
+def from_settings(settings: str | Path | Mapping[str, Any], name: str | None = None) -> Method:
+    """The method a settings file or mapping describes; a `result.json` says itself which one it was.
+
+    Raises `UsageError` for a method or value that does not fit, `ReadError` for a file that cannot be read.
+    """
+    if isinstance(settings, Mapping):
+        kind = entry(name or "linear").kind
+        made: Any = kind.from_dict(dict(settings))
+    else:
+        kind = entry(name or _method_in(Path(settings))).kind
+        made = kind.load(settings)
+    return made  # type: ignore[no-any-return]
+
+
+def _method_in(path: Path) -> str:
+    """The method a file names; the linear one where it names none or cannot be read, which loading it then says."""
+    parse = {".json": json.loads, ".toml": tomllib.loads}.get(path.suffix.lower())
+    if parse is None or not path.is_file():
+        return "linear"
+    try:
+        values: Any = parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return "linear"
+    found = values.get("method", "linear") if isinstance(values, dict) else "linear"
+    return found if isinstance(found, str) else "linear"
