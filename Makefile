@@ -6,10 +6,11 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 PEERS_STAMP := $(PEERS)/.made
+BENCH_PEERS_STAMP := $(PEERS)/.made-elastix
 export INFOREG_PEERS_PYTHON ?= $(abspath $(PEERS))/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check gate peers round-trips bench docs fuzz clean
+.PHONY: help demo test check gate peers bench-peers round-trips bench docs fuzz clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s%s\n", $$1, $$2 }' Makefile
@@ -30,6 +31,8 @@ gate: $(STAMP) $(PEERS_STAMP) ## Hold the geometry of every format, in every ori
 	INFOREG_REQUIRE_PEERS=1 $(BIN)/pytest tests/geometry $(ARGS)
 
 peers: $(PEERS_STAMP) ## Make the environment that the gate runs ANTs in, which `make test` uses where it is there
+
+bench-peers: $(BENCH_PEERS_STAMP) ## Put elastix there too, for `inforeg bench`: 1.6 GB
 
 round-trips: $(STAMP) ## Write and read 10,000 random files of every kind: an hour or two
 	$(BIN)/pytest --hypothesis-profile=thorough --timeout=0 tests/laws/test_round_trips.py $(ARGS)
@@ -60,4 +63,9 @@ $(PEERS_STAMP): benchmarks/peers-constraints.txt
 	@echo "making $(PEERS): ANTs and what it needs, half a minute"
 	$(PYTHON) -m venv --clear $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --constraint benchmarks/peers-constraints.txt antspyx
+	@touch $@
+
+$(BENCH_PEERS_STAMP): $(PEERS_STAMP)
+	@echo "adding elastix to $(PEERS): ITK is large, this takes minutes"
+	$(PEERS)/bin/python -m pip install --quiet --constraint benchmarks/peers-constraints.txt itk-elastix
 	@touch $@

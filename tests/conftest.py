@@ -24,6 +24,15 @@ def two_threads() -> None:
     torch.set_num_threads(2)
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """For work so small that threads would wait for one another longer than it takes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def _fresh_log() -> None:
     logger = logging.getLogger("inforeg")
     logger.handlers, logger.propagate, logger.disabled = [], True, False

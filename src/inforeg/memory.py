@@ -118,8 +118,12 @@ def require(needed: int, available: int | None, what: str, way_out: str) -> None
 
 
 def in_words(count: float) -> str:
-    """A number of bytes in gigabytes, or megabytes where there are few."""
-    return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+    """A number of bytes with its unit, to three digits."""
+    for power, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        # What rounds to a thousand is one of the next unit.
+        if count >= 0.9995 * power:
+            return f"{count / power:.3g} {unit}"
+    return f"{count:.0f} bytes"
 
 
 def _values(image: Sizes) -> int:

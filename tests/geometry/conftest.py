@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-import torch
 
 _BEYOND = pytest.StashKey[list[str]]()
 _FOUND = pytest.StashKey[dict[str, tuple[float, float, str]]]()
@@ -14,15 +13,11 @@ Within = Callable[[str, float, float, str], None]
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
+def one_thread(one_thread: None) -> None:
     """Threads that wait for one another take ten times as long as the work on grids this small, where cores are shared.
 
     What needs more asks for it.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -12,12 +12,8 @@ SHAPES = {"2-D": (50, 36), "3-D": (50, 14, 12)}
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
+def one_thread(one_thread):
     """Small networks lose more than they gain by sharing their work out."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 every_metric = pytest.mark.parametrize("name", METRICS)

@@ -45,13 +45,9 @@ SAMPLES = list(samples().values())
 SETTINGS = settings(phases=set(Phase) - {Phase.explain})
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
+@pytest.fixture(autouse=True)
+def one_thread(one_thread: None) -> None:
     """Threads that wait for one another take ten times as long as the work on grids this small."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -116,6 +116,23 @@ def test_what_is_needed_beyond_what_there_is_is_refused_with_numbers() -> None:
     assert caught.value.exit_code == 4
 
 
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1 kB"),
+        (999_499, "999 kB"),
+        (999_600, "1 MB"),
+        (70_230_000, "70.2 MB"),
+        (8.59e9, "8.59 GB"),
+        (108 * 10**12, "108 TB"),
+    ],
+)
+def test_bytes_in_words(count: float, words: str) -> None:
+    assert memory.in_words(count) == words
+
+
 def size(n: int | tuple[int, ...], itemsize: int = 2, channels: int = 1, volumes: int = 1) -> Size:
     shape = n if isinstance(n, tuple) else (n,) * 3
     return Size(shape, channels, volumes, prod(shape) * itemsize * channels * volumes)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from inforeg.cli import chain, console, names, options
+from inforeg.cli.writing import refuse
 from inforeg.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,13 +66,10 @@ def apply(
         raise UsageError(f"--outside: labels are whole numbers, got {outside:g}")
     paths = transform or []
 
+    refuse([output], [image, reference, *paths], overwrite)
+
     from inforeg.io.ahead import read_ahead
-    from inforeg.io.atomic import refuse_file, refuse_inputs
     from inforeg.io.formats import series_writer, writer
-
-    refuse_inputs(output, [path for path in (image, reference, *paths) if path is not None])
-    refuse_file(output, overwrite)
-
     from inforeg.io.headers import read_header
 
     header = read_header(image)

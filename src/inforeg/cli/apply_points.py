@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from inforeg.cli import chain, console, names, options
+from inforeg.cli.writing import refuse
 from inforeg.errors import QUALITY_EXIT_CODE, UsageError
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("inforeg")
 
-SPACES = ("ras", "lps", "voxel")
 LOST_MM = 0.01
 
 
@@ -59,18 +59,14 @@ def apply_points(
     console.start(quiet, verbose, debug)
     wanted = chain.side(on)
     if space is not None:
-        names.one_of("--space", space, SPACES)
+        names.one_of("--space", space, names.SPACES)
     paths = transform or []
     if not paths:
         raise UsageError("expected at least one --transform")
     if wanted is None and image is None:
         raise UsageError("say which image the points were marked on: --on fixed or --on moving")
 
-    from inforeg.io.atomic import refuse_file, refuse_inputs
-
-    given = [path for path in (points, image, to_image, *paths) if path is not None]
-    refuse_inputs(output, given)
-    refuse_file(output, overwrite)
+    refuse([output], [points, image, to_image, *paths], overwrite)
 
     from inforeg.io import read_point_set, write_point_set
 

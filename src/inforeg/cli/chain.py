@@ -8,7 +8,7 @@ from inforeg.cli import names
 from inforeg.errors import UsageError
 
 if TYPE_CHECKING:
-    from inforeg.register.chains import Link, Space
+    from inforeg.register.chains import Chain, Link, Space
     from inforeg.space import Grid
     from inforeg.transforms import Transform
 
@@ -30,29 +30,23 @@ def read_links(
 
 
 def read_plain_chain(
-    paths: Sequence[Path], format: str | None, fixed: Path | None = None, moving: Path | None = None
+    paths: Sequence[Path], format: str | None, fixed: "Grid | None" = None, moving: "Grid | None" = None
 ) -> "tuple[Transform, str]":
     """A chain from fixed to moving as its files say it, and in words."""
     from inforeg.register.chains import for_points
 
     if not paths:
         raise UsageError("expected at least one --transform")
-    links = read_links(paths, format, grid_of(fixed), grid_of(moving))
+    links = read_links(paths, format, fixed, moving)
     found = for_points(links, "fixed", ndim=links[0].transform.ndim)
     return found.transform, found.words
 
 
-def read_chain(paths: Sequence[Path], ndim: int) -> "Transform":
-    """A chain from fixed to moving; no files are the identity."""
-    from inforeg.register.chains import for_points
+def between(links: "Sequence[Link]", reference: Path, image: Path, ndim: int) -> "Chain":
+    """The chain as it is listed, from what one file holds to what the other does."""
+    from inforeg.register.chains import Space, to_image
 
-    return for_points(read_links(paths, None), "fixed", ndim=ndim).transform
-
-
-def in_words(paths: Sequence[Path], reference: Path, image: Path) -> str:
-    """The chain as the tool understood it."""
-    steps = " -> ".join(str(path) for path in paths) if paths else "no transform (the headers as they are)"
-    return f"points travel {reference} -> {steps} -> {image}"
+    return to_image(links, Space(str(reference)), Space(str(image)), ndim=ndim, on="moving")
 
 
 def space_of(path: Path, grid: "Grid | None" = None) -> "Space":

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from inforeg.cli import chain, console, options
+from inforeg.cli.writing import refuse, write
 
 
 def compose(
@@ -33,13 +34,10 @@ def compose(
     """Write a chain of transforms as one: matrices are multiplied, fields stay parts of a composite."""
     console.start(quiet, verbose, debug)
     paths = transform or []
-
-    from inforeg.cli.writing import refuse, write
-
     refuse([output], [*paths, reference, fixed, moving], overwrite)
-    whole, words = chain.read_plain_chain(paths, from_format, fixed, moving)
-    console.say(words, quiet or json)
     grids = (chain.grid_of(fixed), chain.grid_of(moving))
+    whole, words = chain.read_plain_chain(paths, from_format, *grids)
+    console.say(words, quiet or json)
     write(whole, output, to_format, grids, overwrite, chain.grid_of(reference))
     if json:
         console.say_json({"output": str(output), "words": words})

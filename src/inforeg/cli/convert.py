@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inforeg.cli import chain, console, names, options
+from inforeg.cli.writing import refuse, write
 from inforeg.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,31 +57,31 @@ def convert(
         if transform is None:
             raise UsageError("--naming is for transforms: give --transform")
 
-    from inforeg.cli.writing import refuse, write
-    from inforeg.io.atomic import refuse_inputs
-
     inputs = [*sources, reference, fixed, moving]
     told: dict[str, object] = {"output": str(output)}
-    if naming == "ants" and transform is not None:
-        refuse_inputs(output, [path for path in inputs if path is not None])
-        whole, _ = chain.read_plain_chain([transform], from_format, fixed, moving)
-        told |= _as_ants(whole, output, overwrite)
-    else:
+    if naming is None:
         refuse([output], inputs, overwrite)
-        if transform is not None:
-            whole, _ = chain.read_plain_chain([transform], from_format, fixed, moving)
-            grids = (chain.grid_of(fixed), chain.grid_of(moving))
+    else:
+        from inforeg.io.atomic import refuse_inputs
+
+        refuse_inputs(output, inputs)
+    if transform is not None:
+        grids = (chain.grid_of(fixed), chain.grid_of(moving))
+        whole, _ = chain.read_plain_chain([transform], from_format, *grids)
+        if naming is None:
             write(whole, output, to_format, grids, overwrite, chain.grid_of(reference))
-        elif image is not None:
-            from inforeg.io import convert_image
+        else:
+            told |= _as_ants(whole, output, overwrite)
+    elif image is not None:
+        from inforeg.io import convert_image
 
-            convert_image(image, output, volume=volume, overwrite=overwrite)
-        elif points is not None:
-            from inforeg.io import read_point_set, write_point_set
+        convert_image(image, output, volume=volume, overwrite=overwrite)
+    elif points is not None:
+        from inforeg.io import read_point_set, write_point_set
 
-            grid = chain.grid_of(reference)
-            marked = read_point_set(points, space=space, grid=grid)  # type: ignore[arg-type]
-            write_point_set(marked, output, grid=grid, overwrite=overwrite)
+        grid = chain.grid_of(reference)
+        marked = read_point_set(points, space=space, grid=grid)  # type: ignore[arg-type]
+        write_point_set(marked, output, grid=grid, overwrite=overwrite)
     if json:
         console.say_json(told)
         return

@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inforeg.cli import console, names, options
-from inforeg.cli.chain import in_words, read_chain
+from inforeg.cli import chain, console, names, options
 from inforeg.errors import UsageError
 
 if TYPE_CHECKING:
-    from inforeg.space import Grid
-
-_SPACES = ("ras", "lps", "voxel")
+    from inforeg.register.chains import Link
 
 
 def evaluate(
@@ -51,25 +48,27 @@ def evaluate(
     """Measure point errors (TRE, mm), label overlap (Dice), or both, before and after the transforms."""
     console.start(quiet, verbose, debug)
     if space is not None:
-        names.one_of("--space", space, _SPACES)
+        names.one_of("--space", space, names.SPACES)
     with_points = _pair("points", fixed_points, moving_points)
     with_labels = _pair("labels", fixed_labels, moving_labels)
     if with_points is None and with_labels is None:
         raise UsageError("expected --fixed-points and --moving-points, or --fixed-labels and --moving-labels")
     if with_points and space == "voxel" and (fixed is None or moving is None):
         raise UsageError("--space voxel: give the images the points were marked on, --fixed and --moving")
-    paths = transform or []
+    links = chain.read_links(transform or [], None)
     found: dict[str, Any] = {}
+    words = []
     if with_points:
-        found["points"] = _points(*with_points, space, fixed, moving, paths)
+        found["points"], said = _points(*with_points, space, fixed, moving, links)
+        words.append(said)
     if with_labels:
-        found["labels"] = _labels(*with_labels, paths)
+        found["labels"], said = _labels(*with_labels, links)
+        words.append(said)
     if json:
         console.say_json(found)
         return
-    shown = with_points or with_labels
-    if paths and shown:
-        console.say(in_words(paths, *shown), quiet)
+    if links:
+        console.say(words[0], quiet)
     for line in _table(found):
         console.say(line)
 
@@ -86,26 +85,21 @@ def _points(
     space: str | None,
     fixed: Path | None,
     moving: Path | None,
-    paths: list[Path],
-) -> dict[str, Any]:
+    links: "list[Link]",
+) -> tuple[dict[str, Any], str]:
     from inforeg.evaluate import point_errors, tre_mm
     from inforeg.io import read_points
 
-    a = read_points(of_fixed, space=space, grid=_grid(fixed))  # type: ignore[arg-type]
-    b = read_points(of_moving, space=space, grid=_grid(moving))  # type: ignore[arg-type]
+    a = read_points(of_fixed, space=space, grid=chain.grid_of(fixed))  # type: ignore[arg-type]
+    b = read_points(of_moving, space=space, grid=chain.grid_of(moving))  # type: ignore[arg-type]
+    found = chain.between(links, of_fixed, of_moving, a.shape[1])
     result = {"before": asdict(point_errors(tre_mm(None, a, b)))}
-    if paths:
-        result["after"] = asdict(point_errors(tre_mm(read_chain(paths, a.shape[1]), a, b)))
-    return result
+    if links:
+        result["after"] = asdict(point_errors(tre_mm(found.transform, a, b)))
+    return result, found.words
 
 
-def _grid(path: Path | None) -> "Grid | None":
-    from inforeg.io import read_image
-
-    return None if path is None else read_image(path).grid
-
-
-def _labels(of_fixed: Path, of_moving: Path, paths: list[Path]) -> dict[str, Any]:
+def _labels(of_fixed: Path, of_moving: Path, links: "list[Link]") -> tuple[dict[str, Any], str]:
     from inforeg.evaluate import dice
     from inforeg.image import resample_labels
     from inforeg.io import read_labels
@@ -116,15 +110,16 @@ def _labels(of_fixed: Path, of_moving: Path, paths: list[Path]) -> dict[str, Any
             f"expected both in 2-D or both in 3-D: {of_fixed} is {fixed.grid.ndim}-D,"
             f" {of_moving} is {moving.grid.ndim}-D"
         )
+    found = chain.between(links, of_fixed, of_moving, fixed.grid.ndim)
     result: dict[str, Any] = {}
-    for when in ("before", "after") if paths else ("before",):
-        chain = read_chain(paths if when == "after" else [], fixed.grid.ndim)
-        scores = dice(fixed, resample_labels(moving, fixed.grid, chain))
+    for when in ("before", "after") if links else ("before",):
+        through = found.transform if when == "after" else None
+        scores = dice(fixed, resample_labels(moving, fixed.grid, through))
         result[when] = {
             "mean_dice": sum(scores.values()) / len(scores) if scores else None,
             "dice": {str(label): value for label, value in sorted(scores.items())},
         }
-    return result
+    return result, found.words
 
 
 def _table(found: dict[str, Any]) -> list[str]:

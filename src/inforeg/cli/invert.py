@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from inforeg.cli import chain, console, options
+from inforeg.cli.writing import refuse, write
 from inforeg.errors import UsageError
 
 
@@ -38,15 +39,12 @@ def invert(
     """Write the inverse of a transform: exact for matrices; for fields the nearest, with its error in mm."""
     console.start(quiet, verbose, debug)
     paths = transform or []
-
-    from inforeg.cli.writing import refuse, write
-
     refuse([output, *([found] if found else [])], [*paths, reference, fixed, moving], overwrite)
 
     from inforeg.transforms import Composite, Linear, approximate_inverse
 
-    whole, words = chain.read_plain_chain(paths, from_format, fixed, moving)
-    grids = (chain.grid_of(moving), chain.grid_of(fixed))
+    grids = (chain.grid_of(fixed), chain.grid_of(moving))
+    whole, words = chain.read_plain_chain(paths, from_format, *grids)
     parts = whole.parts if isinstance(whole, Composite) else (whole,)
     told: dict[str, object] = {"output": str(output), "exact": all(isinstance(p, Linear) for p in parts)}
     console.say(words, quiet or json)
@@ -79,7 +77,7 @@ def invert(
             # It gets its name when the inverse is there as well.
             unnamed = both.enter_context(atomic_path(found, overwrite))
             write_labels(Labels(nearest.found[None, None], nearest.grid, dtype="uint8"), unnamed)
-        write(inverse, output, to_format, grids, overwrite)
+        write(inverse, output, to_format, grids[::-1], overwrite)
     if json:
         console.say_json({**told, "words": words})
         return

@@ -9,6 +9,7 @@ import typer
 
 from inforeg.cli import console, options
 from inforeg.cli.chain import grid_of, read_plain_chain
+from inforeg.cli.writing import refuse
 from inforeg.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,13 +46,11 @@ def jacobian(
     if log and output is None:
         raise UsageError("--log says what to write: give --output too")
 
-    from inforeg.io.atomic import refuse_file, refuse_inputs
     from inforeg.io.formats import writer
 
     if output is not None:
         writer(output)
-        refuse_inputs(output, [path for path in (reference, mask, moving, *paths) if path is not None])
-        refuse_file(output, overwrite)
+        refuse([output], [reference, mask, moving, *paths], overwrite)
 
     import torch
 
@@ -62,9 +61,9 @@ def jacobian(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    chain, words = read_plain_chain(paths, from_format, reference, moving)
     grid = grid_of(reference)
     assert grid is not None
+    chain, words = read_plain_chain(paths, from_format, grid, grid_of(moving))
     where = None
     if mask is not None:
         region = read_image(mask)

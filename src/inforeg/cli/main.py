@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from inforeg._version import __version__
+from inforeg.cli import bench
 from inforeg.cli.apply import apply
 from inforeg.cli.apply_points import apply_points
 from inforeg.cli.compose import compose
@@ -57,6 +58,10 @@ for command in (
     demo,
 ):
     app.command(epilog=EPILOG)(command)
+# And so is a benchmark.
+for benchmark in (bench.drmime, bench.kidney):
+    bench.app.command(epilog=EPILOG)(benchmark)
+app.add_typer(bench.app, name="bench", epilog=EPILOG)
 
 
 def _version(wanted: bool) -> bool:

@@ -11,7 +11,9 @@ TRANSFORMS = ("translation", "rigid", "similarity", "affine", "projective", "aut
 STARTS = ("auto", "header", "centre", "mass", "moments", "search")
 INTERPOLATIONS = ("linear", "nearest", "bspline")
 FORMATS = ("itk", "minc", "elastix", "fsl", "freesurfer", "afni", "plain", "x5", "inforeg")
+SPACES = ("ras", "lps", "voxel")
 METRICS = ("mi", "nmi", "mine", "mse", "ncc")
+METHODS = ("linear", "drmime", "drmime-paper")
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 

@@ -32,7 +32,14 @@ def register(
         str | None,
         typer.Option("--metric", help=f"{', '.join(names.METRICS)}; the method's own if not given."),
     ] = None,
-    method: Annotated[str | None, typer.Option("--method", help="A method by its name.")] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            "--method",
+            help="linear (if not given: mutual information from a table), drmime (by a network, which sees all"
+            " channels), or drmime-paper (the same as published).",
+        ),
+    ] = None,
     settings: Annotated[
         Path | None, typer.Option("--settings", help="Settings of the method, .json or .toml.")
     ] = None,
@@ -70,6 +77,8 @@ def register(
             raise UsageError("--naming ants: ANTs has no projective transform")
     if metric is not None:
         names.one_of("--metric", metric, names.METRICS)
+    if method is not None:
+        names.one_of("--method", method, names.METHODS)
 
     from inforeg.io.ahead import read_ahead
     from inforeg.io.atomic import refuse_folder, refuse_inputs
@@ -80,6 +89,8 @@ def register(
     ]
     refuse_inputs(output, inputs)
     refuse_folder(output, overwrite)
+    if naming is not None and settings is not None:
+        _refuse_projective(settings, method)
     read_ahead(fixed, moving)
 
     from inforeg.register import register as run
@@ -105,6 +116,15 @@ def register(
     else:
         _tell(result, output, quiet)
     return 0 if result.ok else QUALITY_EXIT_CODE
+
+
+def _refuse_projective(settings: Path, method: str | None) -> None:
+    """Settings may ask for what ANTs cannot hold, like the flag."""
+    from inforeg.methods import from_settings
+
+    values = from_settings(settings, method).to_dict()
+    if "projective" in (values.get("transform"), *values.get("stages", ())):
+        raise UsageError(f"--naming ants: ANTs has no projective transform, which {settings} asks for")
 
 
 def _tell(result: Any, output: Path, quiet: bool) -> None:

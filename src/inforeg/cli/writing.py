@@ -10,16 +10,13 @@ if TYPE_CHECKING:
     from inforeg.space import Grid
     from inforeg.transforms import Transform
 
-# What a file with such an ending holds is a field and nothing else.
-FIELD_ENDINGS = (".nii", ".nii.gz", ".mha", ".nrrd")
-
 
 def refuse(outputs: Sequence[Path], inputs: Sequence[Path | None], overwrite: bool) -> None:
     """What would be refused at the end is refused before anyone waits for it."""
     from inforeg.io.atomic import refuse_file, refuse_inputs
 
     for output in outputs:
-        refuse_inputs(output, [path for path in inputs if path is not None])
+        refuse_inputs(output, inputs)
         refuse_file(output, overwrite)
 
 
@@ -33,8 +30,11 @@ def write(
 ) -> None:
     """A transform to a file; where the file is a field, the transform becomes one first."""
     from inforeg.io import write_transform
+    from inforeg.io.transform_formats import FORMATS
 
-    if output.name.lower().endswith(FIELD_ENDINGS):
+    # What a file with an ending of an image holds is a field and nothing else.
+    written = (form.suffixes for form in FORMATS if form.module == "field" and form.writes)
+    if output.name.lower().endswith(tuple(ending for endings in written for ending in endings)):
         transform = as_field(transform, field_grid)
     write_transform(transform, output, format=format, fixed=grids[0], moving=grids[1], overwrite=overwrite)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from inforeg.describe.words import numbers
 from inforeg.io.formats import load_series
 from inforeg.io.headers import Header, shear_degrees
-from inforeg.io.streams import in_words
+from inforeg.memory import in_words
 
 # (from, to) along the world's axes in RAS+: a voxel axis is named by where it leads.
 _LETTERS = ("LR", "PA", "IS")

@@ -3,8 +3,6 @@
 import bz2
 import os
 import stat
-import zlib
-from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -13,16 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inforeg.errors import NotEnoughMemory, ReadError
+from inforeg.io.compressed import ENGINE, WINDOW
 from inforeg.io.files import why
-
-try:
-    _zlib: Any = import_module("isal.isal_zlib")  # three times as fast
-except ImportError:  # isal has no build for every machine
-    _zlib = zlib
+from inforeg.memory import in_words
 
 _GZIP_MAGIC = b"\x1f\x8b"
-# zlib's numbers for "with a gzip header and check sum", and for "with its own".
-_WINDOW = {"gzip": 31, "zlib": 15}
 # What a byte can grow to at most: by the design of DEFLATE, and of a block of bzip2 after its run lengths.
 _MOST_GROWTH = {"raw": 1, "gzip": 1032, "zlib": 1032, "bzip2": 1_100_000}
 # What is fed at a time. A short window at the start of a further member keeps files of very many members quick:
@@ -201,7 +194,7 @@ class Stream:
     def _new_engine(self) -> Any:
         if self.encoding == "bzip2":
             return bz2.BZ2Decompressor()
-        return _zlib.decompressobj(_WINDOW[self.encoding])
+        return ENGINE.decompressobj(WINDOW[self.encoding])
 
     def _raw(self, count: int) -> bytes:
         try:
@@ -222,11 +215,3 @@ def room(path: Path, count: int) -> NDArray[np.uint8]:
         return np.empty(count, np.uint8)
     except (MemoryError, ValueError):
         raise NotEnoughMemory(f"{path} needs {in_words(count)} of memory, more than there is") from None
-
-
-def in_words(count: int) -> str:
-    """A number of bytes with its unit."""
-    for power, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if count >= power:
-            return f"{count / power:.3g} {unit}"
-    return f"{count} bytes"

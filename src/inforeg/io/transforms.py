@@ -9,8 +9,8 @@ from torch import Tensor
 
 from inforeg.errors import InforegError, ReadError, UsageError
 from inforeg.io.atomic import atomic_path
-from inforeg.io.compressed import GzipStream, is_gzip
-from inforeg.io.files import check_there, why
+from inforeg.io.files import check_there
+from inforeg.io.streams import Stream
 from inforeg.io.transform_formats import FORMATS, Context, Format, MissingImages
 from inforeg.space import Grid
 from inforeg.transforms import Transform
@@ -119,14 +119,11 @@ def _endings(format: str | None = None, writes: bool = False) -> str:
 
 
 def _head(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
-    except OSError as error:
-        raise ReadError(f"cannot read {path}: {why(error)}") from None
-    if not is_gzip(head):
-        return head
-    try:
-        return GzipStream(head).read(_HEAD_BYTES)
-    except ValueError:
-        return b""
+    """What the file begins with, unpacked if it is gzip: nothing where that is damaged."""
+    with Stream(path, "auto") as stream:
+        try:
+            return stream.read(_HEAD_BYTES)
+        except ReadError:
+            if stream.encoding == "raw":
+                raise
+            return b""

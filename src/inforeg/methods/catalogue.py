@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from inforeg.errors import UsageError
+from inforeg.methods.drmime import Drmime, drmime
+from inforeg.methods.drmime_paper import DrmimePaper, drmime_paper
 from inforeg.methods.linear import LinearMethod, linear_method
 from inforeg.methods.method import Method
 from inforeg.settings import Settings
@@ -25,6 +27,8 @@ class Entry:
 # A method is one line here.
 METHODS: dict[str, Entry] = {
     "linear": Entry(LinearMethod, linear_method),
+    "drmime": Entry(Drmime, drmime),
+    "drmime-paper": Entry(DrmimePaper, drmime_paper),
 }
 
 
@@ -38,8 +42,21 @@ def entry(name: str) -> Entry:
 
 
 def named(name: str, transform: str = "auto", **settings: Any) -> Method:
-    """The method of that name for a transform; settings that are None keep their defaults."""
-    return entry(name).make(transform, **settings)
+    """The method of that name for a transform; settings that are None keep their defaults.
+
+    Raises `UsageError` for a name that is not known, and for a chain or a setting that this method does not take and
+    another one does.
+    """
+    found = entry(name)
+    if "+" in transform and "stages" not in found.kind.model_fields:
+        raise UsageError(f"{name} takes one transform and no chain, got {transform!r}; choose one of its parts")
+    for setting, value in settings.items():
+        takers = [other for other, e in METHODS.items() if setting in e.kind.model_fields]
+        if value is not None and takers and name not in takers:
+            raise UsageError(
+                f"{name} takes no {setting}, got {value!r}; leave it out, or choose method {' or '.join(takers)}"
+            )
+    return found.make(transform, **settings)
 
 
 def from_settings(settings: str | Path | Mapping[str, Any], name: str | None = None) -> Method:

@@ -16,8 +16,12 @@ def judge(
     precision_mm: float,
     status: Status,
     spacing_mm: float,
+    aside: float | None = None,
 ) -> Quality:
-    """The verdict on a result from its figures; every rule that fires is one sentence."""
+    """The verdict on a result from its figures; every rule that fires is one sentence.
+
+    `aside` is the share of the information that is left a few voxels away, where a method has measured it.
+    """
     reasons: list[str] = []
     failed = False
     if status in ("diverged", "no_overlap"):
@@ -42,6 +46,11 @@ def judge(
         reasons.append(
             f"a clearly different pose explains the images almost as well (it reaches {100 * (1 - margin):.0f} % of the"
             " winner's information)"
+        )
+    if aside is not None and aside > 0.85:
+        reasons.append(
+            f"a few voxels aside the images tell {100 * aside:.0f} % as much of each other: what they share here may be"
+            " lighting and not structure"
         )
     if precision_mm > 0.5 * spacing_mm:
         reasons.append(f"other samples of the same images move the result by {precision_mm:.2g} mm")

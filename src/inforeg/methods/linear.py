@@ -10,11 +10,12 @@ import torch
 from inforeg.errors import UsageError
 from inforeg.image import Image
 from inforeg.methods.method import Progress
-from inforeg.methods.pair import Pair, prepare_pair
+from inforeg.methods.pair import prepare_pair
 from inforeg.methods.result import Result
 from inforeg.methods.stages import Group, LinearRun, LinearSettings, LinearStage
+from inforeg.methods.starting import find_start
 from inforeg.solve.shading import Shading
-from inforeg.solve.start import Candidate, PoseSearch, Start, from_centres, from_header, from_mass
+from inforeg.solve.start import Candidate, Start
 from inforeg.transforms import Linear
 
 
@@ -46,7 +47,7 @@ class LinearMethod(LinearSettings):
         pair = prepare_pair(fixed, moving, fixed_mask, moving_mask)
         generator = torch.Generator().manual_seed(self.seed)
         report("search", 0.1)
-        found = self._start(pair, start, generator)
+        found = find_start(pair, self.init, self.stages[0], start, generator)
         run = LinearRun(self, pair, generator)
         report("stages", 0.4)
         # Poses that come close are taken through the same stages: a coarse rigid look may not tell them apart.
@@ -111,23 +112,6 @@ class LinearMethod(LinearSettings):
             stages.append(stage)
             shading = run.shading
         return _Attempt(candidate, run.explained(transform), stages, notes, run.shading)
-
-    def _start(self, pair: Pair, given: Linear | None, generator: torch.Generator) -> Start:
-        if given is not None:
-            return Start.given(given, "given")
-        f, m = pair.fixed_view, pair.moving_view
-        grids = pair.fixed[-1].grid, pair.moving[-1].grid
-        if self.init == "header":
-            return Start.given(from_header(grids[0]), "header")
-        if self.init == "centre":
-            return Start.given(from_centres(*grids), "centre")
-        if self.init == "mass":
-            return Start.given(from_mass(f.object, m.object), "mass")
-        # Samples are drawn where the smaller object is: all of them then have something to say at the right pose.
-        swapped = f.object.volume_mm > m.object.volume_mm
-        search = PoseSearch(*((m, f) if swapped else (f, m)), generator, self.stages[0])
-        found = search.moments() if self.init == "moments" else search.run(wide=self.init == "search")
-        return found.inverse() if swapped else found
 
 
 @dataclass(frozen=True, eq=False)

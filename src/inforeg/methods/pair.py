@@ -14,7 +14,10 @@ from inforeg.solve.start import View
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Both images, scalar, at all resolutions (fine to coarse), and where their objects are."""
+    """Both images, scalar, at all resolutions (fine to coarse), and where their objects are.
+
+    `channels` is how many each had before.
+    """
 
     fixed: list[Image]
     moving: list[Image]
@@ -25,6 +28,7 @@ class Pair:
     fixed_mask: Image | None
     moving_mask: Image | None
     notes: list[str]
+    channels: tuple[int, int] = (1, 1)
 
 
 def prepare_pair(fixed: Image, moving: Image, fixed_mask: Image | None, moving_mask: Image | None) -> Pair:
@@ -34,6 +38,7 @@ def prepare_pair(fixed: Image, moving: Image, fixed_mask: Image | None, moving_m
         for name, image in (("the fixed image", fixed), ("the moving image", moving))
         if image.channels > 1
     ]
+    channels = fixed.channels, moving.channels
     fixed, moving = to_scalar(fixed), to_scalar(moving)
     d = fixed.grid.ndim
     # Beyond the coarser image's own resolution there is nothing to compare.
@@ -52,7 +57,9 @@ def prepare_pair(fixed: Image, moving: Image, fixed_mask: Image | None, moving_m
     for images, mask, name in zip(levels, (fixed_mask, moving_mask), ("fixed", "moving"), strict=True):
         scaled, finer = normalise(images[coarse]), normalise(images[max(coarse - 1, 0)])
         views.append(View(scaled, finer, _object(scaled, mask, name), window(images[coarse]), mask))
-    return Pair(levels[0], levels[1], steps, coarse, views[0], views[1], fixed_mask, moving_mask, notes)
+    return Pair(
+        levels[0], levels[1], steps, coarse, views[0], views[1], fixed_mask, moving_mask, notes, channels
+    )
 
 
 def _object(image: Image, mask: Image | None, name: str) -> Foreground:

@@ -10,20 +10,20 @@ from torch import Tensor
 from inforeg.methods.judge import judge
 from inforeg.methods.pair import Pair
 from inforeg.methods.result import Quality, Stage
+from inforeg.methods.starting import Init
 from inforeg.metrics import METRICS, MINE
 from inforeg.models import LinearUnknowns
 from inforeg.settings import Settings
 from inforeg.solve.information import SampledInformation
 from inforeg.solve.minimise import minimise
-from inforeg.solve.newton import Climb, Status, climb
+from inforeg.solve.newton import Climb, climb
 from inforeg.solve.objective import SampledObjective
 from inforeg.solve.sampler import Stratified
 from inforeg.solve.shading import Shading, estimate_shading, shade
-from inforeg.transforms import Linear, group
+from inforeg.transforms import Linear, Transform, group
 
 Group = Literal["translation", "rigid", "similarity", "affine", "projective"]
 Metric = Literal["mi", "nmi", "mine", "mse", "ncc"]
-Init = Literal["auto", "header", "centre", "mass", "moments", "search"]
 
 
 # A climb ends when its steps move the object's rim by less than this share of the level's spacing.
@@ -77,9 +77,13 @@ class LinearRun:
     def objective(self, level: int, name: str, count: int, near: Linear) -> SampledInformation:
         """Samples of one level, drawn where the moving image is, as far as the transform so far can tell."""
         margin = 2 * float(self.pair.fixed_view.coarse.grid.spacing_mm.max())
-        sampler = self.sampler.seen_by(near, self.pair.moving[0].grid, margin)
-        plain = self._objective_at(level, name, count, sampler)
+        plain = self._objective_at(level, name, count, self._seen(near, margin))
         return plain if self.shading is None else shade(plain, self.shading)
+
+    def _seen(self, near: Linear, margin: float) -> Stratified:
+        """Where the moving image is; everywhere if the transform so far leads wholly past it."""
+        seen = self.sampler.seen_by(near, self.pair.moving[0].grid, margin)
+        return seen if len(seen.cells) else self.sampler
 
     def _objective_at(self, level: int, name: str, count: int, sampler: Stratified) -> SampledInformation:
         pair = self.pair
@@ -112,7 +116,7 @@ class LinearRun:
         """One group of transforms, from coarse to the second finest level; a search has done the coarsest already."""
         # Shading read off before a stretch was known would bend the answer towards there being none.
         self.shading = None
-        stage = LinearStage(name, start, "steps", [], [])
+        stage = LinearStage(name, start, "steps")
         coarse = self.pair.coarse
         for level in list(reversed(range(1, coarse if searched else coarse + 1))) or [min(1, coarse)]:
             stage = self._level(stage, level)
@@ -123,35 +127,41 @@ class LinearRun:
         return self._level(stage, 0)
 
     def _level(self, stage: LinearStage, level: int) -> LinearStage:
-        if self.settings.metric == "mi":
-            transform, status, trace = self._climb_level(stage, level)
-        else:
-            transform, status, trace = self._descend_level(stage, level)
-        where = [self.pair.spacings_mm[level]] * len(trace)
-        return LinearStage(stage.name, transform, status, stage.spacing_mm + where, stage.metric + trace)
+        """The stage after one level more."""
+        visit = self._climb_level if self.settings.metric == "mi" else self._descend_level
+        seen = visit(stage, level)
+        return LinearStage(
+            stage.name,
+            seen.transform,
+            seen.status,
+            stage.spacing_mm + seen.spacing_mm,
+            stage.metric + seen.metric,
+            stage.path + seen.path,
+        )
 
-    def _climb_level(self, stage: LinearStage, level: int) -> tuple[Linear, Status, list[float]]:
+    def _climb_level(self, stage: LinearStage, level: int) -> LinearStage:
         spacing = self.pair.spacings_mm[level]
         # Every finer level holds more detail to look at, up to where more samples no longer change the answer.
         count = max(8_000, self.settings.samples >> level)
         objective = self.objective(level, stage.name, count, stage.transform)
         result = self.climb(objective, stage.transform, spacing, steps=40)
-        trace = result.trace
+        trace, path = result.trace, result.path
         # Coarser voxels mix tissue with shading: it is read off a level well below the one the search looked at.
         if self.settings.shading and (level == 0 or (level == 1 and self.pair.coarse >= 3)):
             self.shading = estimate_shading(objective, result.transform, self.shading)
             result = self.climb(shade(objective, self.shading), result.transform, spacing, steps=40)
-            trace = trace + result.trace
-        return result.transform, result.status, [-v for v in trace]
+            trace, path = trace + result.trace, path + result.path
+        metric = [-v for v in trace]
+        return LinearStage(stage.name, result.transform, result.status, [spacing] * len(metric), metric, path)
 
-    def _descend_level(self, stage: LinearStage, level: int) -> tuple[Linear, Status, list[float]]:
+    def _descend_level(self, stage: LinearStage, level: int) -> LinearStage:
         pair, spacing = self.pair, self.pair.spacings_mm[level]
         margin = 2 * pair.spacings_mm[pair.coarse]
         objective = SampledObjective(
             self.metric,
             pair.fixed[level],
             pair.moving[level],
-            self.sampler.seen_by(stage.transform, pair.moving[0].grid, margin),
+            self._seen(stage.transform, margin),
             8_192,
             self.generator,
             fixed_window=pair.fixed_view.window,
@@ -164,10 +174,19 @@ class LinearRun:
             self.object.centre_mm,
             self.object.radius_mm,
         )
+        path: list[Linear] = []
+
+        def followed(transform: Transform) -> Tensor:
+            assert isinstance(transform, Linear)
+            path.append(Linear(transform.matrix.detach()))
+            return objective(transform)
+
         trace, status = minimise(
-            unknowns, objective, steps=300, lr=0.2 * spacing / self.object.radius_mm, weights=self.metric
+            unknowns, followed, steps=300, lr=0.2 * spacing / self.object.radius_mm, weights=self.metric
         )
-        return Linear(unknowns().matrix.detach()), status, trace
+        end = Linear(unknowns().matrix.detach())
+        # The cost of a step that was no number is in no trace.
+        return LinearStage(stage.name, end, status, [spacing] * len(trace), trace, path[: len(trace)])
 
     def explained(self, transform: Linear) -> float:
         """Information on samples of the whole object that no stage was fitted to, the same ones at every call."""

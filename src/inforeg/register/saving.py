@@ -4,7 +4,6 @@ import json
 import platform
 import shlex
 from concurrent.futures import ThreadPoolExecutor
-from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from inforeg import io, report
 from inforeg._version import __version__
 from inforeg.errors import UsageError
 from inforeg.image import Image, resample
-from inforeg.image.filters import downsample
+from inforeg.register.page import page_of
 from inforeg.transforms import Linear, Transform
 
 if TYPE_CHECKING:
@@ -159,107 +158,6 @@ def command_of(result: "Registration", folder: Path, interpolation: str) -> str:
     if interpolation != "linear":
         words += ["-n", interpolation]
     return " ".join(words)
-
-
-def chain_in_words(transform: Transform, fixed: str, moving: str) -> list[str]:
-    """The chain from fixed to moving points, in plain words."""
-    lines = [f"A point of the fixed image ({fixed}) is taken to the moving image ({moving}) in one step."]
-    if isinstance(transform, Linear):
-        d = transform.ndim
-        linear = transform.matrix[:d, :d]
-        scale = float(torch.linalg.det(linear).abs()) ** (1 / d)
-        kind = "a linear transform" if transform.is_affine else "a projective transform"
-        lines.append(
-            f"The step is {kind}: a turn of {transform.rotation_angle_deg():.2f} degrees and a scale of {scale:.4f}."
-        )
-    lines.append("warped is the moving image, read at those points; apply does the same for other images.")
-    lines.append("inverse takes points of the moving image to the fixed one.")
-    return lines
-
-
-def page_of(result: "Registration", record: dict[str, Any]) -> report.ReportData:
-    """What the report shows."""
-    arrays, grid = _display(result)
-    shown, spacing = report.for_display(arrays, grid.voxel_to_world.numpy())
-    name = str(result.settings["metric"])
-    metric = "negative mutual information, nats" if name == "mi" else f"{name} (smaller is better)"
-    q = result.quality
-    names = [Path(result.inputs[role]).name for role in ("fixed", "moving")]
-    sentence = {
-        "good": "The run's own checks found nothing to object to. Look at the edges all the same.",
-        "check": "Look before you use it: " + "; ".join(q.reasons) + ".",
-        "failed": "Do not use it: " + "; ".join(q.reasons) + ".",
-    }[q.verdict]
-    figure = report.KeyFigure
-    summary = [
-        figure(
-            "Shared information",
-            f"{q.information_before:.3f} to {q.information:.3f} nats",
-            "mutual information per sample, where the headers put the images and now; more is better",
-        ),
-        figure("Overlap", f"{100 * q.overlap:.0f} %", "share of the fixed object inside the moving image"),
-    ]
-    if q.margin is not None:
-        summary.append(
-            figure(
-                "Lead over the next pose",
-                f"{100 * q.margin:.0f} %",
-                "how far the best clearly different pose falls behind; below 8 % is doubtful",
-            )
-        )
-    if q.precision_mm is not None:
-        summary.append(
-            figure(
-                "Precision",
-                f"{q.precision_mm:.3f} mm",
-                "how far other samples of the same images move the result; not the whole error",
-            )
-        )
-    summary.append(figure("Time", f"{result.seconds:.1f} s", f"on {result.device}, reading included"))
-    start = result.start
-    candidates = [
-        report.Candidate(c.transform.rotation_angle_deg(), -c.information)
-        for c in ([start.best, *start.others] if start else [])
-        if c.information == c.information
-    ]
-    return report.ReportData(
-        title=f"{names[1]} to {names[0]}",
-        fixed=shown[0],
-        before=shown[1],
-        warped=shown[2],
-        spacing_mm=spacing,
-        verdict=report.Verdict(q.verdict, sentence),
-        fixed_name=names[0],
-        moving_name=names[1],
-        full_spacing_mm=tuple(float(s) for s in result.fixed.grid.spacing_mm),
-        chain_in_words=chain_in_words(result.transform, *names),
-        summary=summary,
-        stages=[report.StageTrace(s.name, s.metric, s.spacing_mm, metric) for s in result.stages],
-        candidates=candidates,
-        settings=result.settings,
-        warnings=result.notes,
-        versions=record["versions"],
-        command=record["command"],
-    )
-
-
-def _display(result: "Registration") -> tuple[list[Any], Any]:
-    """Fixed, before and warped on one grid no finer than a page can show."""
-    fixed = _on_cpu(result.fixed)
-    limit = 128 if fixed.grid.ndim == 3 else 1024
-    widest = float(fixed.grid.extent_mm.max()) / limit
-    factors = [max(1, ceil(widest / float(spacing) - 1e-6)) for spacing in fixed.grid.spacing_mm]
-    small = downsample(fixed, factors) if max(factors) > 1 else fixed
-    moving = _on_cpu(result.moving)
-    ratio = [max(1, int(float(small.grid.spacing_mm.min() / s))) for s in moving.grid.spacing_mm]
-    thin = downsample(moving, ratio) if max(ratio) > 1 else moving
-    before = resample(thin, small.grid)
-    warped = resample(thin, small.grid, result.transform)
-    arrays = []
-    for image in (small, before, warped):
-        array = image.data[0].numpy()
-        arrays.append(array[0] if len(array) == 1 else np.moveaxis(array, 0, -1))
-    return arrays, small.grid
 
 
 def _suffix(result: "Registration") -> str:

@@ -1,24 +1,40 @@
 """One self-contained HTML page that shows what a registration did."""
 
-from inforeg.report.data import Candidate, KeyFigure, ReportData, StageTrace, Verdict
+from inforeg.report.data import (
+    Candidate,
+    Film,
+    KeyFigure,
+    PathTrace,
+    ReportData,
+    Response,
+    StageTrace,
+    Verdict,
+)
 from inforeg.report.display import (
+    DISPLAY_LONGEST,
     display_factors,
     for_display,
     joint_histogram,
+    ras_order,
     reduce_for_display,
     to_ras_axes,
 )
 from inforeg.report.page import render, write
 
 __all__ = [
+    "DISPLAY_LONGEST",
     "Candidate",
+    "Film",
     "KeyFigure",
+    "PathTrace",
     "ReportData",
+    "Response",
     "StageTrace",
     "Verdict",
     "display_factors",
     "for_display",
     "joint_histogram",
+    "ras_order",
     "reduce_for_display",
     "render",
     "to_ras_axes",

@@ -24,12 +24,13 @@ class KeyFigure(NamedTuple):
 
 
 class StageTrace(NamedTuple):
-    """The metric of one stage at every step (smaller is better) and the spacing in mm it was computed at."""
+    """The metric of one stage at every step, the spacing in mm it was computed at, and which way is better."""
 
     name: str
     value: Sequence[float]
     level_mm: Sequence[float]
     metric: str = "metric"
+    better: Literal["less", "more"] = "less"
 
 
 class Candidate(NamedTuple):
@@ -37,6 +38,86 @@ class Candidate(NamedTuple):
 
     angle_deg: float
     score: float
+
+
+class PathTrace(NamedTuple):
+    """The transform at every step of all stages.
+
+    `left_mm` is how far the farthest point of the object's rim, a ball of `radius_mm`, still is from where it ends;
+    rotation, scale and shift are those of the transform at the object's centre.
+    """
+
+    left_mm: Sequence[float]
+    rotation_deg: Sequence[float]
+    scale: Sequence[float]
+    shift_mm: Sequence[float]
+    radius_mm: float
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """What a learnt metric makes of two intensities: `nats` (n, m) over ascending `fixed` (n,) and `moving` (m,).
+
+    The counts say how many samples lie at each intensity. Raises `ValueError` where the shapes do not fit, or the
+    intensities do not ascend.
+    """
+
+    fixed: NDArray[Any]
+    moving: NDArray[Any]
+    nats: NDArray[Any]
+    fixed_counts: NDArray[Any]
+    moving_counts: NDArray[Any]
+    fixed_words: str = "fixed image"
+    moving_words: str = "moving image"
+
+    def __post_init__(self) -> None:
+        shape = len(self.fixed), len(self.moving)
+        if self.nats.shape != shape or (len(self.fixed_counts), len(self.moving_counts)) != shape:
+            raise ValueError(
+                f"a response over {shape[0]} and {shape[1]} intensities has nats of shape {self.nats.shape} and "
+                f"{len(self.fixed_counts)} and {len(self.moving_counts)} counts: expected one for each"
+            )
+        for name in ("fixed", "moving"):
+            steps = np.diff(np.asarray(getattr(self, name), np.float64))
+            if len(steps) < 1 or not (steps > 0).all():
+                raise ValueError(f"the {name} intensities of a response must be two or more, and ascend")
+
+
+@dataclass(frozen=True, eq=False)
+class Film:
+    """The registration as it ran, in a few frames: the fixed image, and the moving one as each frame has it.
+
+    `fixed` holds one picture a plane, grey (row, column), and every one of `frames` as many of the same shapes, as they
+    stand on the screen. `planes` are `axial`, `coronal` and `sagittal`, or `picture`; `spacing_mm` is (row, column) of
+    each. `labels` say where each frame is, `steps` at which step of the run (None: before it). At a frame of
+    `pauses` the film stands still for a moment, as it does at the first. Raises `ValueError` where one is missing.
+    """
+
+    planes: Sequence[str]
+    spacing_mm: Sequence[tuple[float, float]]
+    fixed: Sequence[NDArray[Any]]
+    frames: Sequence[Sequence[NDArray[Any]]]
+    labels: Sequence[str]
+    steps: Sequence[float | None]
+    pauses: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        shapes = [picture.shape for picture in self.fixed]
+        for number, frame in enumerate(self.frames):
+            if [picture.shape for picture in frame] != shapes:
+                raise ValueError(
+                    f"frame {number} of the film does not have the shapes {shapes} of the fixed image"
+                )
+        if not len(self.frames) == len(self.labels) == len(self.steps) > 0:
+            raise ValueError(
+                f"a film of {len(self.frames)} frames has {len(self.labels)} labels and {len(self.steps)} steps: "
+                "expected one for each"
+            )
+        if not len(self.planes) == len(self.spacing_mm) == len(shapes) > 0:
+            raise ValueError(
+                f"a film of {len(shapes)} pictures has {len(self.planes)} planes and {len(self.spacing_mm)} spacings: "
+                "expected one for each"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +130,7 @@ class ReportData:
     where it left it; both get the same grey window. Images longer than the page can hold are reduced when
     it is rendered; where they were reduced before, `full_spacing_mm` says how fine the fixed image is on
     disk. NaN counts as empty. Joint histograms are (fixed bin, moving bin) counts; left out, they come from
-    the images shown.
+    the images shown. `path` has as many steps as all stages together.
 
     Raises `ValueError` when the images are not on one grid, or a trace has more values than levels.
     """
@@ -70,6 +151,9 @@ class ReportData:
     candidates: Sequence[Candidate] = ()
     joint_histogram_before: NDArray[Any] | None = None
     joint_histogram_after: NDArray[Any] | None = None
+    response: Response | None = None
+    path: PathTrace | None = None
+    film: Film | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -96,6 +180,11 @@ class ReportData:
                     f"stage {stage.name} has {len(stage.value)} values and {len(stage.level_mm)} level "
                     "spacings: expected one spacing per step"
                 )
+        steps = sum(len(stage.value) for stage in self.stages)
+        if self.path is not None and {len(line) for line in self.path[:4]} != {steps}:
+            raise ValueError(
+                f"the path has {[len(line) for line in self.path[:4]]} steps and the stages {steps}: expected as many"
+            )
 
     @property
     def ndim(self) -> int:

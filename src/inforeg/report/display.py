@@ -139,19 +139,29 @@ def to_ras_axes(array: NDArray[Any], voxel_to_world: ArrayLike) -> tuple[NDArray
     resampled: each axis goes to the world direction it is nearest to, all being used once. Returns a view
     and its spacing in mm.
     """
-    ndim = len(np.asarray(voxel_to_world)) - 1
-    columns = np.asarray(voxel_to_world, dtype=np.float64)[:ndim, :ndim]
+    columns = np.asarray(voxel_to_world, dtype=np.float64)[:-1, :-1]
+    ndim = len(columns)
+    voxel_axis, flipped = ras_order(voxel_to_world)
+    turned = array.transpose(*voxel_axis, *range(ndim, array.ndim))
+    flips = tuple(slice(None, None, -1 if flip else 1) for flip in flipped)
     spacing_mm = np.linalg.norm(columns, axis=0)
-    nearness = np.abs(columns / spacing_mm)
-    voxel_axis = [0] * ndim
-    for _ in range(ndim):
+    return turned[flips], tuple(float(spacing_mm[v]) for v in voxel_axis)
+
+
+def ras_order(voxel_to_world: ArrayLike) -> tuple[list[int], list[bool]]:
+    """For right, anterior (and superior): the voxel axis nearest to it, each used once, and whether it runs against it.
+
+    `voxel_to_world` is (d+1, d+1) in RAS+ mm.
+    """
+    columns = np.asarray(voxel_to_world, dtype=np.float64)[:-1, :-1]
+    nearness = np.abs(columns / np.linalg.norm(columns, axis=0))
+    voxel_axis = [0] * len(columns)
+    for _ in voxel_axis:
         world, voxel = (int(n) for n in np.unravel_index(int(nearness.argmax()), nearness.shape))
         voxel_axis[world] = voxel
         nearness[world, :] = -1.0
         nearness[:, voxel] = -1.0
-    turned = array.transpose(*voxel_axis, *range(ndim, array.ndim))
-    flips = tuple(slice(None, None, -1 if columns[w, v] < 0 else 1) for w, v in enumerate(voxel_axis))
-    return turned[flips], tuple(float(spacing_mm[v]) for v in voxel_axis)
+    return voxel_axis, [bool(columns[w, v] < 0) for w, v in enumerate(voxel_axis)]
 
 
 def for_display(

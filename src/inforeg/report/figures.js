@@ -1,4 +1,4 @@
-// Joint histograms, the copy button, and the start of it all.
+// Joint histograms, the learnt response, the copy button, and the start of it all.
 
 // From dark blue over grey to yellow: ordered for every kind of colour vision and in print.
 const SCALE = [[0, 34, 78], [35, 62, 108], [87, 93, 109], [124, 123, 120], [165, 156, 116], [211, 193, 100], [254, 232, 56]];
@@ -24,6 +24,14 @@ function drawHistogram(canvas, table) {
       picture.data.set([red, green, blue, 255], to);
     }
   }
+  context.putImageData(picture, 0, 0);
+}
+
+function drawResponse(canvas, cells) {
+  [canvas.width, canvas.height] = cells.shape;
+  const context = canvas.getContext("2d");
+  const picture = context.createImageData(canvas.width, canvas.height);
+  picture.data.set(Uint8Array.from(atob(cells.rgba), (c) => c.charCodeAt(0)));
   context.putImageData(picture, 0, 0);
 }
 
@@ -68,8 +76,10 @@ async function start() {
       drawHistogram(document.getElementById("histogram-" + name), loaded.about.histograms[name]);
     }
     drawScale(document.getElementById("colour-scale"));
+    if (loaded.about.response) drawResponse(document.getElementById("response"), loaded.about.response);
     message.hidden = true;
     makeViewer(loaded);
+    if (loaded.about.film) makeFilm(loaded.about.film, await inflate("volume-film"));
     document.body.dataset.ready = "true";
   } catch (error) {
     message.hidden = false;

@@ -11,13 +11,15 @@ MOST_BYTES = 2_850_000
 COARSEST_STEP = 64
 
 
-def pack(images: list[NDArray[np.uint8]], most_bytes: int = MOST_BYTES) -> tuple[list[str], int]:
+def pack(
+    images: list[NDArray[np.uint8]], most_bytes: int = MOST_BYTES, most_levels: int = 256
+) -> tuple[list[str], int]:
     """Deflate the images and return them as base64 texts, with the number of grey levels that were kept.
 
-    All 256 levels are kept unless the deflated images together would exceed `most_bytes`: then the lowest
+    `most_levels` levels are kept unless the deflated images together would exceed `most_bytes`: then the lowest
     bits, which are mostly noise and do not deflate, are dropped from all of them alike.
     """
-    step = 1
+    step = 256 // most_levels
     if sum(image.size for image in images) > most_bytes:
         while step < COARSEST_STEP and _estimate(images, step) > most_bytes:
             step *= 2

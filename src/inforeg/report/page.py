@@ -15,11 +15,24 @@ from numpy.typing import NDArray
 from inforeg.report.charts import candidates_chart, traces
 from inforeg.report.data import ReportData
 from inforeg.report.display import DISPLAY_LONGEST, joint_histogram, reduce_for_display, to_bytes
-from inforeg.report.pack import pack
+from inforeg.report.film import film_bytes, film_payload, film_section
+from inforeg.report.pack import MOST_BYTES, pack
+from inforeg.report.path import path_charts
+from inforeg.report.response import response_figure
 
 PACKAGE = resources.files("inforeg.report")
-SCRIPTS = ("volumes.js", "edges.js", "viewer.js", "figures.js")
+SCRIPTS = ("volumes.js", "edges.js", "viewer.js", "film.js", "figures.js")
+# What the film may take of the page, and the grey levels that its overlay needs.
+FILM_BYTES = 900_000
+FILM_LEVELS = 64
 SCROLL_KEYS = "; on a picture the wheel, <kbd>↑</kbd> and <kbd>↓</kbd> scroll"
+RESPONSE_WORDS = (
+    "<p>Every cell is one pair of brightnesses, as in the histograms above. <strong>Red</strong>: the network has "
+    "learnt that the two belong together. <strong>Blue</strong>: that they do not. White: the pair is as frequent as "
+    "chance makes it, and says nothing. The mean over all places of the images is the mutual information.</p>"
+    "<p>The grey areas show how many samples have each brightness (square roots). Where the map fades into hatching "
+    "there is hardly any sample, and the network only guesses.</p>"
+)
 VERDICT_WORDS = {"good": "Looks good", "check": "Please check", "failed": "Failed"}
 # Shape and word carry the meaning; colour only repeats it.
 VERDICT_ICONS = {
@@ -35,17 +48,25 @@ def render(data: ReportData) -> str:
     Images longer than 128 voxels (1024 pixels in 2-D) are reduced by block means; the page stays under 4 MB.
     """
     images, spacing_mm = _images(data)
-    packed, grey_levels = pack(images)
+    film = pack([film_bytes(data.film)], FILM_BYTES, FILM_LEVELS)[0][0] if data.film else ""
+    packed, grey_levels = pack(images, MOST_BYTES - len(film) * 3 // 4)
+    volumes = dict(zip(("fixed", "before", "warped"), packed, strict=True))
     script = "\n".join(("(() => {", '"use strict";', *(_packaged(name) for name in SCRIPTS), "})();"))
     payload = {
         "spacing_mm": spacing_mm,
         "shape": images[0].shape[: data.ndim],
         "channels": {
             name: (image.shape[-1] if image.ndim > data.ndim else 1)
-            for name, image in zip(("fixed", "before", "warped"), images, strict=True)
+            for name, image in zip(volumes, images, strict=True)
         },
         "histograms": _histograms(data, images),
     }
+    response = ""
+    if data.response is not None:
+        response, payload["response"] = response_figure(data.response)
+    if data.film is not None:
+        volumes["film"] = film
+        payload["film"] = {**film_payload(data.film), "count": sum(len(s.value) for s in data.stages)}
     return Template(_packaged("page.html")).substitute(
         title=html.escape(data.title),
         fixed_name=html.escape(data.fixed_name),
@@ -60,14 +81,15 @@ def render(data: ReportData) -> str:
         viewer_note=html.escape(_viewer_note(data, spacing_mm, grey_levels)),
         scroll_keys=SCROLL_KEYS if data.ndim == 3 else "",
         histograms=_histogram_figures(data),
+        response=_response_section(response),
+        film=film_section(data.film, _packaged("film.html")) if data.film else "",
         chain=_chain(data),
         charts=_charts(data),
         again=_again(data),
         version=html.escape(" " + data.versions["inforeg"] if "inforeg" in data.versions else ""),
         payload=_script_safe(payload),
         volumes="\n".join(
-            f'<script type="text/plain" id="volume-{name}">{text}</script>'
-            for name, text in zip(("fixed", "before", "warped"), packed, strict=True)
+            f'<script type="text/plain" id="volume-{name}">{text}</script>' for name, text in volumes.items()
         ),
     )
 
@@ -194,6 +216,15 @@ def _histogram_figures(data: ReportData) -> str:
     return "\n".join(figures)
 
 
+def _response_section(figure: str) -> str:
+    if not figure:
+        return ""
+    return (
+        '<section aria-label="Learnt response"><h2>What the metric has learnt</h2>'
+        f'<div class="learnt">{figure}<div>{RESPONSE_WORDS}</div></div></section>'
+    )
+
+
 def _chain(data: ReportData) -> str:
     if not data.chain_in_words:
         return ""
@@ -205,7 +236,9 @@ def _chain(data: ReportData) -> str:
 
 
 def _charts(data: ReportData) -> str:
-    charts = traces(data.stages) + candidates_chart(data.candidates)
+    candidates = candidates_chart(data.candidates)
+    path = path_charts(data.path, data.stages, wide=not candidates) if data.path else ""
+    charts = traces(data.stages) + path + candidates
     if not charts:
         return ""
     return (

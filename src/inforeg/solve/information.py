@@ -21,6 +21,7 @@ from torch import Tensor
 from inforeg.image import Image
 from inforeg.image.interpolate import inside_grid, value_and_gradient
 from inforeg.image.sample import sample
+from inforeg.solve.placing import along, lift, place
 from inforeg.transforms import Linear, LinearGroup
 
 FINE = 256
@@ -140,15 +141,7 @@ class SampledInformation:
 
         The last is `(d, d)` for an affine transform and `(n, d, d)` for a projective one.
         """
-        d = self.points.shape[1]
-        to_voxel = self.moving.grid.world_to_voxel @ transform.matrix @ self.frame
-        matrix = to_voxel.to(self.points.device, torch.float32)
-        voxel = self.points @ matrix[:d, :d].T + matrix[:d, d]
-        jacobian = matrix[:d, :d]
-        if not transform.is_affine:
-            homogeneous = (self.points @ matrix[d, :d] + matrix[d, d])[:, None]
-            voxel = voxel / homogeneous
-            jacobian = (jacobian - voxel[:, :, None] * matrix[d, :d]) / homogeneous[:, :, None]
+        voxel, jacobian = place(self.moving.grid, transform, self.frame, self.points)
         inside = inside_grid(voxel, self.moving.grid.shape)
         if self.moving_mask is not None:
             seen, in_mask_grid = sample(
@@ -173,8 +166,7 @@ class SampledInformation:
         information, score, fisher, total = self._tables(counts)
         score = torch.cat((score.reshape(-1), score.new_zeros(1)))
         fisher = torch.cat((fisher.expand(FINE, -1).T.reshape(-1), fisher.new_zeros(1)))
-        slopes = slopes @ jacobian if jacobian.ndim == 2 else torch.einsum("nj,njk->nk", slopes, jacobian)
-        lifted = _lift(slopes, self.points)
+        lifted = lift(along(slopes, jacobian), self.points)
         pull = (score[cell] @ lifted) / self.count
         spread = (lifted * fisher[cell][:, None]).T @ lifted / self.count
         gradient = self._directions @ pull
@@ -215,15 +207,6 @@ def _width(window: tuple[float, float]) -> float:
 
 def _scaled(values: Tensor, window: tuple[float, float]) -> Tensor:
     return (values - window[0]) / _width(window)
-
-
-def _lift(slopes: Tensor, points: Tensor) -> Tensor:
-    """All products of slope and homogeneous position, `(n, (d+1)(d+1))`: every group's slopes are sums of these."""
-    ones = torch.ones_like(points[:, :1])
-    homogeneous = torch.cat((points, ones), dim=1)
-    last = -(slopes * points).sum(dim=1, keepdim=True)
-    rows = torch.cat((slopes, last), dim=1)
-    return (rows[:, :, None] * homogeneous[:, None, :]).reshape(points.shape[0], -1)
 
 
 def _directions(group: LinearGroup) -> Tensor:

@@ -15,12 +15,16 @@ Status = Literal["converged", "steps", "diverged", "no_overlap"]
 
 @dataclass
 class Climb:
-    """Where a climb ended: the transform, its evaluation, why it stopped, and the information after every step."""
+    """Where a climb ended: the transform, its evaluation, why it stopped, and the information after every step.
+
+    `path` holds the transforms that `trace` was measured at.
+    """
 
     transform: Linear
     evaluation: Evaluation
     status: Status
     trace: list[float] = field(default_factory=list)
+    path: list[Linear] = field(default_factory=list)
 
 
 def climb(
@@ -44,17 +48,17 @@ def climb(
     """
     here, damping, status = start, 1e-3, "steps"
     now = objective(here)
-    trace = [now.information]
+    trace, path = [now.information], [here]
     seen: list[tuple[Tensor, Tensor]] = []
     for _ in range(steps):
         if now.overlap <= 0:
-            return Climb(here, now, "no_overlap", trace)
+            return Climb(here, now, "no_overlap", trace, path)
         curvature = _corrected(now.curvature, seen)
         diagonal = curvature.diagonal().clamp(min=1e-9 * float(curvature.diagonal().max().clamp(min=1e-12)))
         moved = torch.linalg.solve(curvature + torch.diag(damping * diagonal), now.gradient)
         length_mm = float(moved.norm()) * radius_mm
         if not torch.isfinite(moved).all():
-            return Climb(here, now, "diverged", trace)
+            return Climb(here, now, "diverged", trace, path)
         if length_mm > longest_mm:
             moved, length_mm = moved * (longest_mm / length_mm), longest_mm
         there = Linear(here.matrix @ group.exp(moved, centre_mm, radius_mm).matrix)
@@ -64,6 +68,7 @@ def climb(
             seen = [*seen[-5:], (moved, now.gradient - then.gradient)]
             here, now = there, then
             trace.append(now.information)
+            path.append(here)
             damping = max(damping / 4, 1e-4)
         else:
             damping = max(damping * 8, 1e-2)
@@ -73,7 +78,7 @@ def climb(
         if damping > 1e4:
             status = "converged"
             break
-    return Climb(here, now, status, trace)  # type: ignore[arg-type]
+    return Climb(here, now, status, trace, path)  # type: ignore[arg-type]
 
 
 def _corrected(curvature: Tensor, seen: list[tuple[Tensor, Tensor]]) -> Tensor:

@@ -41,25 +41,23 @@ class Stratified:
         kept = ((values[0, 0] > 0.5) & inside[0]).cpu()
         return Stratified(self.grid, self.cells[kept]) if bool(kept.any()) else self
 
-    def seen_by(self, transform: Linear, moving: Grid | None, margin_mm: float) -> "Stratified":
+    def seen_by(self, transform: Linear, moving: Grid, margin_mm: float) -> "Stratified":
         """Only the cells whose centres a transform takes into a field of view, or to within a margin of it.
 
-        All cells where there is no field of view to ask, or where none would be left.
+        There may be none.
         """
-        if moving is None:
-            return self
         margin = margin_mm / moving.spacing_mm
         voxel = moving.to_voxel(transform(self.grid.to_world(self.cells)))
         ends = torch.tensor(moving.shape, dtype=torch.float64) - 0.5
         seen = ((voxel > -0.5 - margin) & (voxel < ends + margin)).all(dim=1)
-        return Stratified(self.grid, self.cells[seen]) if bool(seen.any()) else self
+        return Stratified(self.grid, self.cells[seen])
 
     def draw(self, count: int, generator: torch.Generator) -> Float[Tensor, "n d"]:
-        """About `count` world positions (mm, float64), in the order of the cells."""
+        """About `count` world positions (mm, float64), in the order of the cells; none from no cells."""
         cells, d = self.cells, self.grid.ndim
         if count < len(cells):
             keep = torch.randperm(len(cells), generator=generator)[:count].sort().values
             cells = cells[keep]
-        repeats = max(1, round(count / len(cells)))
+        repeats = max(1, round(count / max(1, len(cells))))
         jitter = torch.rand((len(cells), repeats, d), generator=generator, dtype=torch.float64) - 0.5
         return self.grid.to_world((cells[:, None] + jitter).reshape(-1, d))

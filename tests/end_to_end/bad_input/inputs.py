@@ -25,6 +25,7 @@ def make_inputs(folder: Path) -> Path:
     (folder / "bad.toml").write_text("no = [toml\n")
     (folder / "unknown.toml").write_text('stage = "rigid"\n')
     (folder / "range.toml").write_text("bins = 1000000\n")
+    (folder / "projective.toml").write_text('transform = "projective"\n')
     (folder / "no_stage.toml").write_text("stages = []\n")
     return folder
 

@@ -47,6 +47,23 @@ REGISTER: Cases = {
     "unknown start": Case(f"{_PAIR} --init heder", 2, "did you mean header"),
     "missing start": Case(f"{_PAIR} --init @none.h5", 2, "is not there"),
     "unknown metric": Case(f"{_PAIR} --metric mu", 2, "did you mean"),
+    "unknown method": Case(f"{_PAIR} --method drmine", 2, "did you mean drmime"),
+    "a metric for a method that has its own": Case(
+        f"{_PAIR} --method drmime --metric mi", 2, "drmime takes no metric"
+    ),
+    "a chain for a method of one transform": Case(
+        f"{_PAIR} --method drmime -t rigid+affine", 2, "one transform and no chain"
+    ),
+    "a transform that a method does not have": Case(
+        f"{_PAIR} --method drmime-paper -t translation", 2, "unknown transform 'translation' for drmime-paper"
+    ),
+    "a start that a method does not have": Case(f"{_PAIR} --method drmime-paper --init moments", 2, "init"),
+    "settings of another method": Case(
+        f"{_PAIR} --method drmime --settings @range.toml", 2, "unknown setting 'bins'"
+    ),
+    "ANTs' names for a transform of settings that ANTs does not have": Case(
+        f"{_PAIR} --method drmime --settings @projective.toml --naming ants", 2, "no projective"
+    ),
     "unknown device": Case(f"{_PAIR} --device tpu", 2, "--device"),
     "a seed beyond all bounds": Case(f"{_PAIR} --seed {10**22}", 2, "seed"),
     "no moving image": Case(f"-f @good.nii.gz {_OUT}", 2, "--moving"),

@@ -12,7 +12,8 @@ from strategies import points
 
 from inforeg.cli.main import main
 from inforeg.image import Image
-from inforeg.io import read_image, read_transform, write_image, write_transform
+from inforeg.io import Header, grids, read_image, read_transform, write_image, write_transform
+from inforeg.io.headers import read_header
 from inforeg.space import Grid
 from inforeg.transforms import Composite, Displacement, Linear
 
@@ -181,3 +182,20 @@ def test_what_does_not_go_is_one_line(
     assert len(error.splitlines()) == 1
     assert said in error
     assert sorted(p.name for p in folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("command", ["compose", "convert", "invert", "jacobian"])
+def test_headers_are_read_once(command: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+
+    def watched(path: Path) -> Header:
+        read.append(path.name)
+        return read_header(path)
+
+    monkeypatch.setattr(grids, "read_header", watched)
+    write_image(Image(torch.rand(1, 1, *GRID.shape), GRID), folder / "moving.nii.gz")
+    fixed = "-r" if command == "jacobian" else "-f"
+    images = [fixed, f"{folder}/image.nii.gz", "-m", f"{folder}/moving.nii.gz"]
+    written = "out.nii.gz" if command == "jacobian" else "out.lta"
+    assert main([command, "-t", f"{folder}/affine.tfm", *images, "-o", f"{folder}/{written}"]) == 0
+    assert sorted(read) == ["image.nii.gz", "moving.nii.gz"]

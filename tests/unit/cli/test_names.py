@@ -1,10 +1,13 @@
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from inforeg.cli import names
 from inforeg.errors import UsageError
+from inforeg.io.points import PointSpace
 from inforeg.io.transform_formats import FORMATS
+from inforeg.methods.catalogue import METHODS
 from inforeg.metrics import METRICS
 from inforeg.transforms.groups import GROUPS
 
@@ -56,6 +59,14 @@ def test_devices(value: str) -> None:
 def test_wrong_devices(value: str) -> None:
     with pytest.raises(UsageError, match="--device"):
         names.device(value)
+
+
+def test_spaces_are_those_of_points() -> None:
+    assert get_args(PointSpace) == names.SPACES
+
+
+def test_methods_are_those_of_the_catalogue() -> None:
+    assert tuple(METHODS) == names.METHODS
 
 
 def test_formats_are_those_of_the_table() -> None:

@@ -3,6 +3,7 @@ import gzip
 import os
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from inforeg.errors import NotEnoughMemory, ReadError
 from inforeg.io import streams
-from inforeg.io.streams import Stream, in_words, room
+from inforeg.io.streams import Stream, room
 
 DATA = np.random.default_rng(0).integers(0, 9, 3_000_000, dtype=np.uint8).tobytes()
 PACKED = {
@@ -22,11 +23,17 @@ PACKED = {
 }
 
 
+@pytest.fixture(params=["fast", "zlib"], autouse=True)
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "zlib":
+        monkeypatch.setattr(streams, "ENGINE", zlib)
+
+
 @pytest.mark.parametrize("encoding", PACKED)
 def test_read_in_pieces_of_any_size(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "a").write_bytes(PACKED[encoding])
     with Stream(tmp_path / "a", encoding) as stream:
-        assert stream.most() >= len(DATA)
+        assert len(DATA) <= stream.most() < 10**13
         assert stream.read(10) == DATA[:10]
         stream.skip(1_000_000)
         assert stream.read(1) == DATA[1_000_010:1_000_011]
@@ -57,6 +64,12 @@ def test_a_wrong_check_sum_is_seen_behind_more_bytes(tmp_path: Path, encoding: s
     with pytest.raises(ReadError, match="cannot be decompressed"), Stream(tmp_path / "a", encoding) as stream:
         stream.read(len(DATA) - 20)
         stream.check_end()
+
+
+def test_nonsense_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"\x1f\x8bnonsense that is no gzip at all")
+    with pytest.raises(ReadError, match="cannot be decompressed"), Stream(tmp_path / "a", "auto") as stream:
+        stream.read(10)
 
 
 def test_several_members_and_zeros_between_them(tmp_path: Path) -> None:
@@ -91,7 +104,7 @@ def test_very_many_members_cost_no_copies_of_all_that_follows(
         def __getattr__(self, name: str) -> Any:
             return getattr(self.engine, name)
 
-    monkeypatch.setattr(streams._zlib, "decompressobj", Watched)
+    monkeypatch.setattr(streams, "ENGINE", SimpleNamespace(decompressobj=Watched))
     members = 5000
     (tmp_path / "a").write_bytes(gzip.compress(b"x") * members)
     with Stream(tmp_path / "a", "auto") as stream:
@@ -129,5 +142,3 @@ def test_only_plain_files_are_opened(tmp_path: Path) -> None:
 def test_memory_that_there_is_not() -> None:
     with pytest.raises(NotEnoughMemory, match="of memory, more than there is"):
         room(Path("a.nii"), 1 << 62)
-    assert in_words(108 * 10**12) == "108 TB"
-    assert in_words(999) == "999 bytes"

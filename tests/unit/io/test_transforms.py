@@ -1,6 +1,10 @@
+import gzip
 import subprocess
 import sys
+import zlib
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +13,8 @@ import torch
 from strategies import points
 
 from inforeg.errors import OutputExists, ReadError, UsageError, WriteError
-from inforeg.io import read_transform, write_transform
+from inforeg.io import read_transform, streams, write_transform
+from inforeg.io.transforms import formats_of
 from inforeg.transforms import Composite, Linear, group
 
 SUFFIXES = [".tfm", ".txt", ".h5", ".hdf5", ".mat", ".json"]
@@ -80,6 +85,38 @@ def test_unknown_names(tmp_path: Path) -> None:
         write_transform(affine(), tmp_path / "a.doc")
     with pytest.raises(ReadError, match=r"\.tfm"):
         read_transform(tmp_path / "a.doc")
+
+
+def test_of_a_packed_file_only_the_head_is_unpacked_to_know_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacked = []
+
+    class Watched:
+        def __init__(self, window: int) -> None:
+            self.engine = zlib.decompressobj(window)
+
+        def decompress(self, data: bytes, most: int) -> bytes:
+            piece = self.engine.decompress(data, most)
+            unpacked.append(len(piece))
+            return piece
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.engine, name)
+
+    monkeypatch.setattr(streams, "ENGINE", SimpleNamespace(decompressobj=Watched))
+    header = sitk.Image([2, 2, 2], sitk.sitkVectorFloat32, 3)
+    header.SetMetaData("intent_code", "1007")
+    sitk.WriteImage(header, str(tmp_path / "a.nii"))
+    packed = gzip.compress((tmp_path / "a.nii").read_bytes() + bytes(10_000_000))
+    (tmp_path / "a.nii.gz").write_bytes(packed)
+    plain, found = formats_of(tmp_path / "a.nii"), formats_of(tmp_path / "a.nii.gz")
+    assert [form.name for form in found] == [form.name for form in plain] == ["itk"]
+    assert 0 < sum(unpacked) <= 4096
+    # What is no gzip in spite of its first bytes is of no format, as is what breaks off at once.
+    for damaged in (b"\x1f\x8bnonsense that is no gzip at all", packed[:12]):
+        (tmp_path / "b.nii.gz").write_bytes(damaged)
+        assert formats_of(tmp_path / "b.nii.gz") == []
 
 
 FRAME = '"inforeg_transform": 1, "frame": "RAS+ mm, fixed to moving"'

@@ -285,6 +285,18 @@ def test_quality_has_its_figures() -> None:
     assert cut.precision_mm is not None and cut.precision_mm < 0.2
 
 
+@pytest.mark.parametrize("metric", ["mi", "mse"])
+def test_a_result_wholly_past_the_moving_image_has_no_overlap(
+    metric: str, fewer_steps: Callable[[int], None]
+) -> None:
+    fewer_steps(20)
+    far = Linear.translation(torch.tensor([900.0, 0.0], dtype=torch.float64))
+    result = linear_method("rigid", samples=FEW, metric=metric)(*pair(2, turn(5.0, 2)), far)
+    assert result.quality.overlap == 0
+    assert any("0 % of the fixed object lies inside" in reason for reason in result.quality.reasons)
+    assert result.quality.verdict == "failed"
+
+
 def test_no_precision_is_claimed_beyond_what_a_climb_can_tell() -> None:
     """Two halves that end on the very same spot say that steps were too short to take, not that the error is none."""
     truth = turn(30.0, 2, (6.0, -4.0))

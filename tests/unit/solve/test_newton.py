@@ -59,6 +59,8 @@ def test_the_top_of_a_bowl_is_found_in_a_few_steps(ndim: int, name: str) -> None
     assert error_mm(found.transform, bowl.truth) < 1e-4
     assert bowl.calls < 20
     assert found.evaluation.information == found.trace[-1] == max(found.trace)
+    assert [bowl(step).information for step in found.path] == found.trace
+    assert found.path[-1] is found.transform
 
 
 def test_a_curvature_that_is_too_high_is_corrected_by_what_slopes_showed() -> None:
@@ -95,6 +97,7 @@ def test_images_that_do_not_meet_are_said_not_to() -> None:
     assert found.status == "no_overlap"
     assert torch.equal(found.transform.matrix, start.matrix)
     assert found.trace == [0.0]
+    assert found.path == [start]
 
 
 def test_a_slope_that_is_no_number_ends_the_climb_where_it_was() -> None:

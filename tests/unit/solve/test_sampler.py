@@ -94,8 +94,9 @@ def test_only_cells_that_land_in_the_field_of_view_are_seen() -> None:
     assert len(sampler.seen_by(Linear.identity(3), sampler.grid, 0.0).cells) == len(sampler.cells)
 
 
-def test_all_cells_are_seen_where_there_is_nothing_to_ask_or_none_would_be_left() -> None:
+def test_no_cell_is_seen_by_a_transform_that_leads_past_the_image() -> None:
     sampler = some(3)
     far = Linear.translation(torch.tensor([900.0, 0.0, 0.0], dtype=torch.float64))
-    assert sampler.seen_by(far, None, 0.0) is sampler
-    assert sampler.seen_by(far, sampler.grid, 0.0) is sampler
+    nowhere = sampler.seen_by(far, sampler.grid, 5.0)
+    assert nowhere.cells.shape == (0, 3)
+    assert nowhere.draw(100, generator()).shape == (0, 3)

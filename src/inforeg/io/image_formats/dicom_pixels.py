@@ -17,7 +17,8 @@ from inforeg.io.image_formats.dicom_elements import DicomFile
 from inforeg.io.image_formats.dicom_streams import JPEG, JPEG_2000, RUN_LENGTHS, check_stream, run_lengths
 from inforeg.io.image_formats.outline import Order
 from inforeg.io.simpleitk import LIBRARY_ERRORS, quiet_libraries, reason, simpleitk
-from inforeg.io.streams import in_words, open_plain
+from inforeg.io.streams import open_plain
+from inforeg.memory import in_words
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
 

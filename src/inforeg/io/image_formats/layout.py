@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from inforeg.errors import ReadError
 from inforeg.io.headers import Header, geometry_notes
 from inforeg.io.stored import Stored, StoredSeries, a_series
-from inforeg.io.streams import Stream, in_words, room
+from inforeg.io.streams import Stream, room
+from inforeg.memory import in_words
 
 _log = logging.getLogger("inforeg")
 

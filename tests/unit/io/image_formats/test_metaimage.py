@@ -5,15 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sheared_volume import TEXT, WORLD, check, raw
 
 from inforeg.errors import ReadError, UsageError
 from inforeg.image import Image
 from inforeg.io import formats, read_image, read_labels, read_series, write_image
 from inforeg.space import Grid
 
-VALUES = np.random.default_rng(0).integers(-30000, 30000, (3, 4, 5)).astype(np.int16)
 PLACE = "TransformMatrix = 1 0 0 0.25 1 0 0 0 1\nOffset = 10 20 30\nElementSpacing = 1 2 3\n"
-WORLD = np.array([[-1, -0.5, 0, -10], [0, -2, 0, -20], [0, 0, 3, 30], [0, 0, 0, 1.0]])
 
 
 def head(more: str = PLACE, *, sizes: str = "3 4 5", kind: str = "MET_SHORT", data: str = "LOCAL") -> bytes:
@@ -23,18 +22,6 @@ def head(more: str = PLACE, *, sizes: str = "3 4 5", kind: str = "MET_SHORT", da
     ).encode()
 
 
-def raw(values: np.ndarray = VALUES, order: str = "<") -> bytes:
-    return values.astype(values.dtype.newbyteorder(order)).tobytes("F")
-
-
-def check(path: Path) -> None:
-    read = read_image(path)
-    np.testing.assert_array_equal(read.data[0, 0].numpy(), VALUES)
-    np.testing.assert_allclose(read.grid.voxel_to_world.numpy(), WORLD, rtol=1e-12)
-    assert read.dtype == "int16"
-
-
-TEXT = " ".join(str(int(v)) for v in VALUES.flatten("F")).encode()
 PACKED = {
     "BinaryData = True\n": raw(),
     "BinaryDataByteOrderMSB = True\n": raw(order=">"),

@@ -6,15 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sheared_volume import TEXT, WORLD, check, raw
 
 from inforeg.errors import ReadError, UsageError
 from inforeg.image import Image
 from inforeg.io import formats, read_image, read_labels, read_series, write_image
 from inforeg.space import Grid
 
-VALUES = np.random.default_rng(0).integers(-30000, 30000, (3, 4, 5)).astype(np.int16)
 PLACE = "space: LPS\nspace directions: (1,0,0) (0.5,2,0) (0,0,3)\nspace origin: (10,20,30)\n"
-WORLD = np.array([[-1, -0.5, 0, -10], [0, -2, 0, -20], [0, 0, 3, 30], [0, 0, 0, 1.0]])
 
 
 def head(more: str = PLACE, *, sizes: str = "3 4 5", kind: str = "short", encoding: str = "raw") -> bytes:
@@ -24,18 +23,6 @@ def head(more: str = PLACE, *, sizes: str = "3 4 5", kind: str = "short", encodi
     ).encode()
 
 
-def raw(values: np.ndarray = VALUES, order: str = "<") -> bytes:
-    return values.astype(values.dtype.newbyteorder(order)).tobytes("F")
-
-
-def check(path: Path) -> None:
-    read = read_image(path)
-    np.testing.assert_array_equal(read.data[0, 0].numpy(), VALUES)
-    np.testing.assert_allclose(read.grid.voxel_to_world.numpy(), WORLD, rtol=1e-12)
-    assert read.dtype == "int16"
-
-
-TEXT = " ".join(str(int(v)) for v in VALUES.flatten("F")).encode()
 PACKED = {
     "raw": raw(),
     "RAW": raw(),

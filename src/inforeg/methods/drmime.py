@@ -1,0 +1,127 @@
+"""DRMIME, improved: neural mutual information of sampled positions, climbed by Newton steps from a searched start."""
+
+from dataclasses import replace
+from difflib import get_close_matches
+from time import perf_counter
+from typing import Annotated, Any, ClassVar, Literal, get_args
+
+import torch
+from pydantic import Field
+
+from inforeg.errors import UsageError
+from inforeg.image import Image
+from inforeg.methods.method import Progress
+from inforeg.methods.neural import NeuralRun
+from inforeg.methods.pair import prepare_pair
+from inforeg.methods.result import Result
+from inforeg.methods.starting import Init, find_start
+from inforeg.methods.views import by_contrast, sights_of
+from inforeg.settings import Settings
+from inforeg.solve.neural import Learning
+from inforeg.solve.start import Candidate, from_centres, from_header
+from inforeg.transforms import Linear
+
+Group = Literal["translation", "rigid", "similarity", "affine", "projective"]
+
+
+class DrmimeSettings(Settings):
+    """What the improved method can be told; all of it has a default that serves."""
+
+    transform: Group = "affine"
+    """What may be done to the moving image."""
+    init: Init = "auto"
+    """Where to start: auto searches all poses, by intensity and by local contrast, and compares them with the
+    header's and the centres'."""
+    samples: Annotated[int, Field(ge=256, le=10_000_000)] = 4096
+    """Positions looked at on each level in one step; four times as many in the last steps."""
+    learning: Learning = Learning()
+    """How the network is trained."""
+    table: bool = True
+    """Finish scalar images by the table of their joint intensities where it agrees with the network."""
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
+    """Seed of all sampling and of the network."""
+
+
+class Drmime(DrmimeSettings):
+    """Registers by neural mutual information: `Drmime(transform="affine")(fixed, moving) -> Result`."""
+
+    name: ClassVar[str] = "drmime"
+
+    def __call__(
+        self,
+        fixed: Image,
+        moving: Image,
+        start: Linear | None = None,
+        *,
+        fixed_mask: Image | None = None,
+        moving_mask: Image | None = None,
+        progress: Progress | None = None,
+    ) -> Result:
+        """Registers `moving` to `fixed`, both of one image in the batch; masks are images, inside above 0.5.
+
+        Raises `PairError` where there is nothing to register: no object in one image, or a mask without any.
+        """
+        began = perf_counter()
+        report = progress or (lambda _name, _share: None)
+        pair = prepare_pair(fixed, moving, fixed_mask, moving_mask)
+        generator = torch.Generator().manual_seed(self.seed)
+        report("search", 0.1)
+        motion = self.transform if self.transform in ("translation", "rigid") else "similarity"
+        found = find_start(pair, self.init, motion, start, generator)
+        others: list[Candidate] = []
+        if found.poses_scored:
+            other = find_start(by_contrast(pair), self.init, motion, None, generator)
+            if other.margin > found.margin:
+                found, other = other, found
+            scored = found.poses_scored + other.poses_scored
+            found = replace(found, others=[*found.others, other.best, *other.others], poses_scored=scored)
+            named = [("header", from_header(fixed.grid)), ("centre", from_centres(fixed.grid, moving.grid))]
+            others = [other.best, *(Candidate(pose, 0.0, origin) for origin, pose in named)]
+        run = NeuralRun(self, pair, sights_of(pair, fixed, moving))
+        candidates = [found.best, *others]
+        if run.scalar:
+            candidates.insert(0, run.by_table(found.best, searched=found.poses_scored > 0))
+        report("coarse levels", 0.3)
+        best, margin = run.race(_distinct(candidates))
+        report("all levels", 0.5)
+        stages = run.through(best)
+        report("check", 0.9)
+        transform = stages[-1].transform
+        quality = run.quality(stages, best, margin if found.poses_scored else None)
+        return Result(
+            transform,
+            stages[-1].status,
+            stages,
+            quality,
+            fixed,
+            moving,
+            self.to_dict(),
+            found.led_by(best.candidate),
+            [note for note in pair.notes if "principal component" not in note] + run.notes,
+            perf_counter() - began,
+            self.name,
+            run.response(best, transform),
+        )
+
+
+def _distinct(candidates: list[Candidate]) -> list[Candidate]:
+    """Without those that repeat an earlier one to the last digit, as the header often does the centres."""
+    kept: list[Candidate] = []
+    for candidate in candidates:
+        if not any(torch.allclose(candidate.transform.matrix, c.transform.matrix, atol=1e-6) for c in kept):
+            kept.append(candidate)
+    return kept
+
+
+def drmime(transform: str = "auto", **settings: Any) -> Drmime:
+    """The improved method for a group's name; `auto` is affine.
+
+    Settings that are None keep their defaults. Raises `UsageError` for a name that is not known, or of a chain.
+    """
+    chosen = {name: value for name, value in settings.items() if value is not None}
+    known = get_args(Group)
+    if transform not in ("auto", *known):
+        near = get_close_matches(transform, [*known, "auto"], n=2, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"expected auto or {', '.join(known)}"
+        raise UsageError(f"unknown transform {transform!r} for drmime; {hint}")
+    return Drmime(transform="affine" if transform == "auto" else transform, **chosen)

@@ -1,0 +1,94 @@
+"""An image as a statistics network is shown it: intensities and local contrast, with their slopes."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from inforeg.image import Image
+from inforeg.image.intensity import quantiles
+from inforeg.image.interpolate import inside_grid, vectors_and_gradients
+from inforeg.solve.placing import along, place
+from inforeg.transforms import Linear
+
+# Two levels of a pyramid: a neighbourhood four times as wide.
+WIDER = 2
+_SPREAD, _MOST = 0.3, 1.2
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """One image at one resolution. Every channel is read twice: as it is, and less its surroundings.
+
+    What a place is brighter by than its surroundings (`surround`, the same image two levels coarser) does not change
+    with lighting or with a coil's shading, and tells apart what one intensity cannot: the rim of a nucleus from its
+    middle. It triples the channels a histogram would need, which a network does not mind. `low` and `width`
+    bring intensities to 0..1, `contrast` the differences to a standard deviation of 0.3.
+    """
+
+    image: Image
+    surround: Image
+    low: Float[Tensor, " c"]
+    width: Float[Tensor, " c"]
+    contrast: Float[Tensor, " c"]
+
+    @property
+    def channels(self) -> int:
+        """How many numbers the network sees of a place."""
+        return 2 * self.image.channels
+
+    def at(
+        self, transform: Linear, frame: Float[Tensor, "e e"], points: Float[Tensor, "n d"]
+    ) -> tuple[Float[Tensor, "n c"], Float[Tensor, "n c d"], Bool[Tensor, " n"], Tensor]:
+        """Values, their slopes by the points, which points lie inside, and the voxels they fall on.
+
+        `frame` takes points to the world, `transform` on to this image's world.
+        """
+        values, slopes, voxel = _read(self.image, transform, frame, points)
+        around, bends, _ = _read(self.surround, transform, frame, points)
+        difference = (values - around) * self.contrast
+        scaled = (values - self.low) / self.width
+        shown = torch.cat((scaled, difference), dim=1)
+        slopes = torch.cat((slopes / self.width[:, None], (slopes - bends) * self.contrast[:, None]), dim=1)
+        # What is clipped has no slope.
+        clipped = shown.clamp(-_MOST, _MOST)
+        slopes = torch.where((clipped == shown)[..., None], slopes, 0.0)
+        return clipped, slopes, inside_grid(voxel, self.image.grid.shape), voxel
+
+
+def sights(levels: list[Image]) -> list[Sight]:
+    """How each level of a pyramid (fine to coarse) is shown; the last two only serve as others' surroundings."""
+    # All levels are scaled alike, so that one network serves them all.
+    middle = levels[min(WIDER, len(levels) - 1)]
+    bounds = [quantiles(channel, (0.002, 0.998)) for channel in middle.data[0]]
+    low = middle.data.new_tensor([a for a, _ in bounds])
+    width = middle.data.new_tensor([b - a if b > a else 1.0 for a, b in bounds])
+    found = []
+    for image, surround in zip(levels[:-WIDER], levels[WIDER:], strict=True):
+        d = image.grid.ndim
+        eye = torch.eye(d + 1, dtype=torch.float64)
+        here = Linear(eye)
+        share = torch.rand((20_000, d), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        points = image.grid.to_world(share * (torch.tensor(image.grid.shape) - 1)).to(
+            image.data.device, torch.float32
+        )
+        values, _, _ = _read(image, here, eye, points)
+        around, _, _ = _read(surround, here, eye, points)
+        spread = (values - around).std(dim=0)
+        contrast = torch.where(spread > 1e-6 * width, _SPREAD / spread, 0.0)
+        found.append(Sight(image, surround, low, width, contrast))
+    return found
+
+
+def _read(image: Image, transform: Linear, frame: Tensor, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    voxel, jacobian = place(image.grid, transform, frame, points)
+    values, slopes = vectors_and_gradients(image.data[0], voxel)
+    n, c, d = slopes.shape
+    if jacobian.ndim == 2:
+        return values, slopes @ jacobian, voxel
+    return (
+        values,
+        along(slopes.reshape(n * c, d), jacobian.repeat_interleave(c, dim=0)).reshape(n, c, d),
+        voxel,
+    )
