@@ -1,7 +1,9 @@
 """What holds for every method: it finds what was done, the same every time, and nothing where nothing was done."""
 
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,12 +11,23 @@ from phantoms import error_mm, field_of_view, landmarks, moved_view, phantom, po
 
 from inforeg.errors import UsageError
 from inforeg.image import Image
-from inforeg.methods import LinearMethod, Result, linear_method
+from inforeg.methods import LinearMethod, Method, Result, from_settings, linear_method, named
+from inforeg.methods.catalogue import METHODS, entry
 from inforeg.settings import Settings
+from inforeg.space import Grid
 from inforeg.transforms import Linear
 
 GROUPS = ["translation", "rigid", "similarity", "affine", "projective"]
 CHAINS = [*GROUPS, "rigid+affine", "auto"]
+
+
+# Every method by its name, with little to do where a default would take seconds.
+LITTLE: dict[str, dict[str, Any]] = {
+    "linear": {"samples": 8_000},
+    "drmime": {"samples": 512, "learning": {"hidden": 16, "rate": 5e-3, "batch": 128}},
+    "drmime-paper": {"iterations": 60, "hidden": 32, "network_rate": 1e-2},
+}
+LEARNING = ["drmime", "drmime-paper"]
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +39,18 @@ def pair(name: str, ndim: int) -> tuple[Image, Image, Linear]:
     """A T1 and a T2 on a grid of its own, some 9 mm away."""
     grid, truth = field_of_view(ndim), pose(name, ndim, 0.09, seed=2)
     return phantom(grid), phantom(moved_view(grid, truth), "t2", truth, seed=5), truth
+
+
+def brief(name: str, transform: str = "rigid", **settings: Any) -> Method:
+    """A method that is soon done."""
+    return named(name, transform, **{**LITTLE[name], **settings})
+
+
+def colours() -> Image:
+    """Two channels with voxels of 4 mm."""
+    grid = Grid.from_spacing((44, 44), 4.0)
+    channels = [phantom(grid, name, seed=k).data for k, name in enumerate(("t1", "pd"))]
+    return Image(torch.cat(channels, dim=1), grid)
 
 
 def matrix_of(result: Result) -> torch.Tensor:
@@ -145,3 +170,59 @@ def test_progress_is_told_from_nought_to_one() -> None:
     shares = [share for _, share in told]
     assert shares == sorted(shares) and shares[0] >= 0 and shares[-1] <= 1
     assert told[0][0] == "search" and told[-1][0] == "check"
+
+
+def test_every_method_is_held_to_the_laws() -> None:
+    assert set(LITTLE) == set(METHODS)
+
+
+@cache
+def unmoved(name: str) -> Result:
+    """A picture and itself, by one that learns."""
+    return brief(name, "affine", init="header", seed=3)(colours(), colours())
+
+
+@pytest.mark.parametrize(("name", "allowed"), [("drmime", 0.1), ("drmime-paper", 0.3)])
+def test_colours_and_themselves_are_hardly_moved(name: str, allowed: float) -> None:
+    """Within that share of a voxel of 4 mm, where a network learns on the way."""
+    result, points = unmoved(name), landmarks(2)
+    assert float((result.transform(points) - points).norm(dim=1).max()) < allowed * 4.0
+    assert result.method == name
+    assert torch.equal(result.moving.data, colours().data)
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_what_learns_gives_the_same_bits_for_the_same_seed(name: str) -> None:
+    """By the settings that its result holds; the global stream is left alone."""
+    first, before = unmoved(name), torch.random.get_rng_state()
+    again = from_settings(first.settings, first.method)(colours(), colours())
+    assert torch.equal(matrix_of(first), matrix_of(again))
+    assert [s.metric for s in first.stages] == [s.metric for s in again.stages]
+    assert asdict(first.quality) == asdict(again.quality)
+    assert first.response is not None and again.response is not None
+    assert torch.equal(first.response.nats, again.response.nats)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    other = brief(name, "affine", init="header", seed=4)(colours(), colours())
+    assert not torch.equal(matrix_of(first), matrix_of(other))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_settings_of_every_method_come_back(name: str, tmp_path: Path) -> None:
+    method = brief(name, "affine", seed=7, init="mass")
+    kind = entry(name).kind
+    assert isinstance(method, Method) and isinstance(method, Settings)
+    assert kind.from_json(method.to_json()) == kind.from_toml(method.to_toml()) == method
+    assert from_settings(method.to_dict(), name) == method
+    path = tmp_path / "settings.json"
+    path.write_text(method.to_json())
+    assert from_settings(path, name) == method
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_refuses_names_that_are_not_known_in_one_line(name: str) -> None:
+    with pytest.raises(UsageError, match="did you mean") as caught:
+        named(name, "affin")
+    assert "affine" in str(caught.value) and "\n" not in str(caught.value)
+    with pytest.raises(UsageError) as caught:
+        named(name, "affine", sed=3)
+    assert "seed" in str(caught.value) and "\n" not in str(caught.value)

@@ -104,7 +104,7 @@ def _published(title: str, metric: str, rate: float, **more: Any) -> Competitor:
             "iterations": 5000,
             "tolerance": 1e-9,
             "window": 200,
-            "estimate": "EachIteration",
+            "steps": [1.0, 0.1],
             "start": "GEOMETRY",
             "shrink": [1],
             "sigma_voxels": [0],
@@ -155,7 +155,7 @@ COMPETITORS: dict[str, Competitor] = {
         {
             "metric": "mattes",
             "bins": 50,
-            "step": 2.0,
+            "steps": [2.0],
             "smallest_step": 1e-4,
             "iterations": 1000,
             "start": "GEOMETRY",

@@ -49,7 +49,9 @@ def named(name: str, transform: str = "auto", **settings: Any) -> Method:
     """
     found = entry(name)
     if "+" in transform and "stages" not in found.kind.model_fields:
-        raise UsageError(f"{name} takes one transform and no chain, got {transform!r}; choose one of its parts")
+        raise UsageError(
+            f"{name} takes one transform and no chain, got {transform!r}; choose one of its parts"
+        )
     for setting, value in settings.items():
         takers = [other for other, e in METHODS.items() if setting in e.kind.model_fields]
         if value is not None and takers and name not in takers:

@@ -69,20 +69,23 @@ class Drmime(DrmimeSettings):
         motion = self.transform if self.transform in ("translation", "rigid") else "similarity"
         found = find_start(pair, self.init, motion, start, generator)
         others: list[Candidate] = []
+        lead = 1.0
         if found.poses_scored:
             other = find_start(by_contrast(pair), self.init, motion, None, generator)
             if other.margin > found.margin:
                 found, other = other, found
+            lead = found.margin
             scored = found.poses_scored + other.poses_scored
             found = replace(found, others=[*found.others, other.best, *other.others], poses_scored=scored)
             named = [("header", from_header(fixed.grid)), ("centre", from_centres(fixed.grid, moving.grid))]
-            others = [other.best, *(Candidate(pose, 0.0, origin) for origin, pose in named)]
+            others = [other.best, *found.contenders()[1:2]]
+            others += [Candidate(pose, 0.0, origin) for origin, pose in named]
         run = NeuralRun(self, pair, sights_of(pair, fixed, moving))
         candidates = [found.best, *others]
         if run.scalar:
             candidates.insert(0, run.by_table(found.best, searched=found.poses_scored > 0))
         report("coarse levels", 0.3)
-        best, margin = run.race(_distinct(candidates))
+        best, margin = run.race(_distinct(candidates), lead)
         report("all levels", 0.5)
         stages = run.through(best)
         report("check", 0.9)

@@ -20,7 +20,7 @@ def judge(
 ) -> Quality:
     """The verdict on a result from its figures; every rule that fires is one sentence.
 
-    `aside` is the share of the information that is left a few voxels away, where a method has measured it.
+    `aside` is the information that is left a few voxels away, where a method has measured it.
     """
     reasons: list[str] = []
     failed = False
@@ -47,12 +47,17 @@ def judge(
             f"a clearly different pose explains the images almost as well (it reaches {100 * (1 - margin):.0f} % of the"
             " winner's information)"
         )
-    if aside is not None and aside > 0.85:
+    if aside is not None and not on_peak(information, aside):
         reasons.append(
-            f"a few voxels aside the images tell {100 * aside:.0f} % as much of each other: what they share here may be"
-            " lighting and not structure"
+            f"a few voxels aside the images tell almost as much of each other ({aside:.3f} of {information:.3f} nats):"
+            " what they share here may be lighting and not structure"
         )
     if precision_mm > 0.5 * spacing_mm:
         reasons.append(f"other samples of the same images move the result by {precision_mm:.2g} mm")
     verdict: Literal["good", "check", "failed"] = "failed" if failed else "check" if reasons else "good"
     return Quality(verdict, reasons, overlap, information, before, margin, precision_mm)
+
+
+def on_peak(here: float, aside: float) -> bool:
+    """Whether what images tell at a pose (nats) is clearly more than a few voxels aside, and not noise or lighting."""
+    return aside < 0.85 * here and here - aside > 0.02

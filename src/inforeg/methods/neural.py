@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from inforeg.methods.judge import judge
+from inforeg.methods.judge import judge, on_peak
 from inforeg.methods.pair import Pair
 from inforeg.methods.result import Quality, Response
 from inforeg.methods.stages import LinearRun, LinearSettings, LinearStage
@@ -26,9 +26,10 @@ _MOST_STEPS = 40
 _FINISH, _AVERAGED, _MORE = 14, 10, 4
 # Starts that are compared, and after how many steps of the levels.
 _MOST_IN_RACE, _RACED = 5, 2
-# A pose is taken for right where the images tell at most this share as much a few voxels aside.
-_PEAKED = 0.85
-_ASIDE = 6
+# How far aside that is: voxels, and at most a share of the longest side.
+_ASIDE, _MOST_ASIDE = 6, 1 / 12
+# A lead that leaves no doubt of a start.
+_CLEAR = 0.25
 # Training steps for reading off what the images tell at a pose.
 _READ, _READ_BATCH = 50, 1024
 
@@ -53,7 +54,7 @@ class NeuralRun:
         self.settings, self.pair, self.shown = settings, pair, shown
         self.notes: list[str] = []
         # One channel on either side: what one network learns of intensities, a table holds exactly.
-        self.scalar = pair.channels == (1, 1)
+        self.scalar = settings.table and pair.channels == (1, 1)
         self.tabled: Linear | None = None
         generator = torch.Generator().manual_seed(settings.seed)
         self.linear = LinearRun(
@@ -63,12 +64,12 @@ class NeuralRun:
         # Two neighbouring levels at a time, from the coarsest: one network and one sum for both.
         self.levels: list[tuple[int, ...]] = [(k - 1, k) for k in range(top, 0, -1)] or [(0,)]
 
-    def race(self, candidates: list[Candidate]) -> tuple[Attempt, float]:
+    def race(self, candidates: list[Candidate], margin: float) -> tuple[Attempt, float]:
         """The start that leads furthest, and its lead over the best one that leads elsewhere (1: there is none).
 
-        The first one runs alone, and wins where it ends on a peak. Otherwise all run, and are compared by what the
-        images tell at their poses beyond what they tell a few voxels aside: by itself, information also grows with
-        lighting, and where a network has little to learn from.
+        The first one, which leads by `margin` so far, runs alone if that is clear, and wins where it ends on a peak.
+        Otherwise all run, and are compared by what the images tell at their poses beyond what they tell a few voxels
+        aside: by itself, information also grows with lighting, and where a network has little to learn from.
         """
         level = self.levels[self._raced - 1][0]
         running: list[tuple[Attempt, float]] = []
@@ -77,9 +78,9 @@ class NeuralRun:
             for number in range(self._raced):
                 self._climb(attempt, self._coarse(number), self.levels[number])
             here, aside = self._peak(attempt.transform, level, few=True)
-            sure = not running and aside < _PEAKED * here and self._overlap(attempt.transform) > 0.5
-            if len(candidates) == 1 or sure:
-                return attempt, 1.0
+            sure = on_peak(here, aside) and self._overlap(attempt.transform) > 0.5
+            if len(candidates) == 1 or (sure and not running and margin > _CLEAR):
+                return attempt, margin
             running.append((attempt, here - aside))
         running.sort(key=lambda pair: -pair[1])
         (best, lead), *others = running
@@ -164,7 +165,7 @@ class NeuralRun:
         moved = self.linear.apart_mm(found.transform, stage.transform)
         if found.status in ("no_overlap", "diverged") or moved > 0.5 * spacing:
             here, aside = self._peak(stage.transform, self._read_off)
-            if self.tabled is None or aside < _PEAKED * here:
+            if self.tabled is None or on_peak(here, aside):
                 self.notes.append(
                     f"by single intensities alone the result would lie {moved:.2g} mm away; the network, which sees"
                     " local contrast too, was followed"
@@ -180,20 +181,21 @@ class NeuralRun:
         """The figures of a result, and the verdict from them."""
         transform = stages[-1].transform
         last = attempt.path[-_AVERAGED:]
-        here, aside = self._peak(transform, self._read_off)
+        here, aside = self._peak(transform, self._read_off, few=True)
+        before = self._told(Linear.identity(transform.ndim), self._read_off)
         return judge(
             information=here,
-            before=self._told(Linear.identity(transform.ndim), self._read_off),
+            before=before,
             # Read off samples that were not learnt from, so chance adds nothing.
             chance=0.0,
-            kept=1.0,
+            kept=here / max(before, 1e-9),
             overlap=self._overlap(transform),
             margin=margin,
             # Every one of the last transforms is from samples of its own.
             precision_mm=self.linear.apart_mm(last[0], last[-1]) / len(last) ** 0.5,
             status=stages[-1].status,
             spacing_mm=self.pair.spacings_mm[0],
-            aside=aside / max(here, 1e-9),
+            aside=aside,
         )
 
     def _overlap(self, transform: Linear) -> float:
@@ -207,7 +209,8 @@ class NeuralRun:
         Lighting, vignettes and other smooth things tell of each other at any pose. Only structures that meet make a
         difference of six voxels.
         """
-        d, aside = transform.ndim, _ASIDE * self.shown.spacings_mm[level]
+        d, longest = transform.ndim, float(self.pair.fixed[0].grid.extent_mm.max())
+        aside = min(_ASIDE * self.shown.spacings_mm[level], _MOST_ASIDE * longest)
         moves = [_shift(d, axis, sign * aside) for axis in range(d) for sign in ((1,) if few else (1, -1))]
         told = [self._told(Linear(move @ transform.matrix), level) for move in moves]
         return self._told(transform, level), max(0.0, *told)
@@ -243,7 +246,7 @@ class NeuralRun:
             return found
 
         sights = self.shown.fixed[0], self.shown.moving[0]
-        scales = [(float(s.low.mean()), float(s.width.mean())) for s in sights]
+        scales = [(float(s.mean.mean()), float(s.spread.mean())) for s in sights]
         return Response(
             *response(
                 score, seen.fixed[:, :c], seen.moving[:, :k], fixed_scale=scales[0], moving_scale=scales[1]

@@ -32,7 +32,8 @@ def ascend(
     Far from the top the curvature is an estimate from above, and steps go on in one direction: while they do, they
     are lengthened, up to six times, and shortened again as soon as they turn. No step is longer than `longest_mm`
     (at `radius_mm` from the centre). The climb ends after two steps shorter than `tolerance_mm` (before lengthening),
-    or when the last few cancel one another, which is the noise of the samples. The transform returned is the mean of the last `averaged` ones, which the noise of single draws leaves out.
+    or when the last few cancel one another, which is the noise of the samples. With `averaged` above one all steps are
+    taken, and the transform returned is the mean of the last so many, which leaves the noise of single draws out.
     """
     here, gain, before = start, 1.0, None
     short = 0

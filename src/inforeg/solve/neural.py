@@ -4,7 +4,7 @@ For a trained network F, the logarithm of p(f, m) / p(f) p(m) up to a constant, 
 sample's moving intensities is the slope of F by them: the terms through the network sum to zero where it is trained,
 and so do, there, those through the logarithm of the mean (they are the mean of a score). The curvature is the outer
 product of the samples' slopes (Berndt, Hall, Hall and Hausman 1974): Fisher's information where F is right, and never
-negative where it is not. All levels that are looked at stand in one sum, as in DRMIME; the one whose samples say most
+negative where it is not. All levels that are looked at stand in one mean, as in DRMIME; the one whose samples say most
 weighs most by itself.
 """
 
@@ -32,7 +32,7 @@ class Learning(Settings):
 
     hidden: Annotated[int, Field(ge=1, le=10_000)] = 100
     """Units in each of its two hidden layers."""
-    rate: Annotated[float, Field(gt=0)] = 2e-3
+    rate: Annotated[float, Field(gt=0)] = 3e-3
     """Adam's learning rate."""
     batch: Annotated[int, Field(ge=16)] = 512
     """Samples of each level in one training step; four times as many in the last steps."""
@@ -97,7 +97,7 @@ class NeuralInformation:
         information = 0.0
         for part in seen:
             pulls = lift(self._pull(part), part.points) @ directions.T
-            share = part.overlap / len(pulls)
+            share = part.overlap / (len(pulls) * len(seen))
             gradient += share * pulls.sum(0).double().cpu()
             curvature += share * (pulls.T @ pulls).double().cpu()
             information += part.overlap * self.information(part) / len(seen)

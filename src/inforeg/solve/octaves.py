@@ -50,7 +50,6 @@ def _halved(image: Image) -> Image:
         smooth(image, sigma_mm).data,
         size=shape,
         mode="bilinear" if d == 2 else "trilinear",
-        align_corners=False,
     )
     ratio = torch.tensor([n / k for n, k in zip(grid.shape, shape, strict=True)], dtype=torch.float64)
     matrix = grid.voxel_to_world.clone()

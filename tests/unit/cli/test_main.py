@@ -24,6 +24,7 @@ COMMANDS = [
     "info",
     "evaluate",
     "doctor",
+    "bench",
     "demo",
 ]
 

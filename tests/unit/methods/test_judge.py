@@ -1,7 +1,7 @@
 import pytest
 
 from inforeg.methods import Quality
-from inforeg.methods.judge import judge
+from inforeg.methods.judge import judge, on_peak
 
 GOOD = {
     "information": 0.8,
@@ -37,6 +37,9 @@ def test_nothing_to_object_to() -> None:
         ({"status": "steps"}, "check", "ran out of steps"),
         ({"overlap": 0.11}, "check", "11 %"),
         ({"margin": 0.03}, "check", "97 %"),
+        ({"aside": 0.75}, "check", "0.750 of 0.800 nats"),
+        ({"aside": 0.82}, "check", "lighting and not structure"),
+        ({"aside": 0.015, "information": 0.031}, "check", "0.015 of 0.031 nats"),
         ({"precision_mm": 0.7}, "check", "0.7 mm"),
         ({"precision_mm": 0.07, "spacing_mm": 0.1}, "check", "0.07 mm"),
     ],
@@ -58,3 +61,15 @@ def test_the_worst_rule_gives_the_verdict_and_all_give_reasons() -> None:
     found = verdict(margin=0.01, overlap=0.05, information=0.001)
     assert found.verdict == "failed"
     assert len(found.reasons) == 3
+
+
+@pytest.mark.parametrize("aside", [None, 0.0, 0.5])
+def test_what_is_told_a_few_voxels_aside_may_be_little_or_not_measured(aside: float | None) -> None:
+    assert verdict(aside=aside).verdict == "good"
+
+
+def test_a_peak_stands_out_of_its_surroundings_and_of_noise() -> None:
+    assert on_peak(0.8, 0.4)
+    assert not on_peak(0.8, 0.78)
+    assert not on_peak(0.01, 0.0)
+    assert not on_peak(0.0, 0.0)

@@ -28,14 +28,20 @@ def register(job: Job) -> tuple[Callable[[Sequence[float]], Sequence[float]], fl
     fixed, moving = _image(job.fixed), _image(job.moving)
     began = time.perf_counter()
     how = getattr(sitk.CenteredTransformInitializerFilter, str(job.settings["start"]))
-    start = sitk.CenteredTransformInitializer(fixed, moving, KINDS[job.transform][job.ndim](), how)
-    method = _method(job)
-    method.SetInitialTransform(start, inPlace=False)
-    found = method.Execute(fixed, moving)
+    found = sitk.CenteredTransformInitializer(fixed, moving, KINDS[job.transform][job.ndim](), how)
+    left = job.settings["iterations"]
+    for step in job.settings["steps"]:
+        method = _method(job, step, left)
+        method.SetInitialTransform(found, inPlace=False)
+        found = method.Execute(fixed, moving)
+        left -= method.GetOptimizerIteration()
+        if left <= 0:
+            break
     return found.TransformPoint, time.perf_counter() - began
 
 
-def _method(job: Job) -> Any:
+def _method(job: Job, step: float, iterations: int) -> Any:
+    """The registration with steps of at most so many voxels (to begin with, where they are halved later)."""
     given = job.settings
     method = sitk.ImageRegistrationMethod()
     if given["metric"] == "mattes":
@@ -54,16 +60,17 @@ def _method(job: Job) -> Any:
     if "rate" in given:
         method.SetOptimizerAsGradientDescent(
             given["rate"],
-            given["iterations"],
+            iterations,
             given["tolerance"],
             given["window"],
-            getattr(method, given["estimate"]),
+            method.EachIteration,
+            step * min(job.fixed.spacing_mm),
         )
     else:
         method.SetOptimizerAsRegularStepGradientDescent(
-            given["step"],
-            given["smallest_step"],
-            given["iterations"],
+            step * min(job.fixed.spacing_mm),
+            given["smallest_step"] * min(job.fixed.spacing_mm),
+            iterations,
             gradientMagnitudeTolerance=1e-8,
         )
     method.SetOptimizerScalesFromPhysicalShift()

@@ -1,0 +1,38 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from inforeg.errors import UsageError
+from inforeg.methods import from_settings, named
+from inforeg.methods.catalogue import METHODS
+from inforeg.methods.method import Method
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_is_made_by_its_name_and_comes_back_from_its_settings(name: str, tmp_path: Path) -> None:
+    method = named(name, "rigid", metric=None, init="centre", seed=3)
+    assert isinstance(method, Method)
+    assert (method.name, method.init) == (name, "centre")
+    record = tmp_path / "result.json"
+    record.write_text(json.dumps({"method": name, "settings": method.to_dict()}))
+    assert from_settings(record) == method
+    assert from_settings(method.to_dict(), name) == method
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "said"),
+    [
+        (("drmine",), {}, "unknown method 'drmine'; did you mean drmime"),
+        (("demons",), {}, "unknown method 'demons'; expected linear or drmime"),
+        (("drmime", "rigid+affine"), {}, "takes one transform and no chain"),
+        (("drmime",), {"metric": "mi"}, "drmime takes no metric, got 'mi'; .* choose method linear"),
+        (("linear",), {"iterations": 5}, "linear takes no iterations, got 5; .* choose method drmime-paper"),
+        (("drmime",), {"colour": 1}, "unknown setting 'colour'"),
+    ],
+)
+def test_what_a_method_does_not_take_is_said_with_the_way_out(
+    arguments: tuple[str, ...], settings: dict[str, object], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        named(*arguments, **settings)
