@@ -43,7 +43,15 @@ class DrmimeSettings(Settings):
 
 
 class Drmime(DrmimeSettings):
-    """Registers by neural mutual information: `Drmime(transform="affine")(fixed, moving) -> Result`."""
+    """Registers by neural mutual information: `Drmime(transform="affine")(fixed, moving) -> Result`.
+
+    After Nan, Tennant, Rubin and Ray (MIDL 2020), whose method as published is `DrmimePaper`: one statistics network
+    for all levels, and transforms as matrix exponentials. Here only sampled positions are read; the frame is in
+    millimetres about the object; the network also sees local contrast, and learns before the transform moves; the
+    transform moves by Newton steps, two levels of the pyramid in one mean, from coarse to fine; starts are searched
+    for and raced; the last transforms are averaged; and of scalar images the table of joint intensities has the last
+    word where it agrees. Colours stay colours. The first stage of the result is the network's, `table` the table's.
+    """
 
     name: ClassVar[str] = "drmime"
 

@@ -68,8 +68,9 @@ def register(
     voxel-to-world affine in RAS+ mm. `method` is `linear`, which serves if none is given, `drmime` or `drmime-paper`,
     or a method as a value. `transform` is `translation`, `rigid`, `similarity`, `affine`, `projective`, or `auto`:
     rigid, then affine if that explains clearly more (`drmime`: affine). The linear method also takes a chain such as
-    `rigid+affine`, and a `metric`: `mi`, or `nmi`, `mine`, `mse`, `ncc`, which are slower. `settings` (a file, as a run writes it, or a mapping) stand in place
-    of transform, metric, a named start and the seed. `init` names a start, or is a transform (file) to start from.
+    `rigid+affine`, and a `metric`: `mi`, or `nmi`, `mine`, `mse`, `ncc`, which are slower. `settings` (a file, as a run
+    writes it, or a mapping) stand in place of transform, metric, a named start and the seed. `init` names a start, or
+    is a transform (file) to start from.
     Masks are images, inside above 0.5. The same seed on the same machine gives the same bytes.
 
     Images too large for the memory there is are read thinned by whole factors, which a note of the result says.

@@ -35,23 +35,29 @@ def error_mm(found: Linear, truth: Linear = TRUTH_2D) -> float:
     return float(tre_mm(found, points, truth(points)).mean())
 
 
-def contrast_for(name: str) -> str:
-    return "t1" if name in ("ncc", "mse") else "t2"
-
-
 def test_the_pair_is_off_before() -> None:
     assert error_mm(Linear.identity(2)) > 5
     assert error_mm(TRUTH_2D.inverse()) > 10
 
 
-# The paper's optimiser takes steps of a voxel (1.5 mm) to its end; the other one halves them.
+# A voxel is 1.5 mm long. Across contrasts a joint histogram of so few pixels has its optimum a millimetre off.
 @pytest.mark.parametrize(
-    ("name", "bound_mm"), [("mmi", 0.75), ("jhmi", 0.75), ("ncc", 0.75), ("mse", 0.75), ("simpleitk", 0.15)]
+    ("name", "contrast", "bound_mm"),
+    [
+        ("mmi", "t2", 0.3),
+        ("jhmi", "t1", 0.5),
+        ("ncc", "t1", 0.2),
+        ("mse", "t1", 0.2),
+        ("simpleitk", "t2", 0.1),
+    ],
 )
-def test_simpleitk_finds_a_known_affine_transform(name: str, bound_mm: float, tmp_path: Path) -> None:
-    answer = compete(name, *pair(contrast_for(name)), "affine", work=tmp_path, threads=1, seed=0)
+def test_simpleitk_finds_a_known_affine_transform(
+    name: str, contrast: str, bound_mm: float, tmp_path: Path
+) -> None:
+    answer = compete(name, *pair(contrast), "affine", work=tmp_path, threads=1, seed=0, iterations=400)
     assert error_mm(answer.transform) < bound_mm
     assert answer.seconds > 0
+    # Nothing stays behind.
     assert not list(tmp_path.iterdir())
 
 
@@ -187,7 +193,10 @@ def test_a_sheared_grid_is_refused(tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("name", APART)
+# To load elastix takes more than 10 seconds.
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[] if n == "ants" else [pytest.mark.slow]) for n in APART]
+)
 def test_tools_apart_find_a_known_affine_transform(name: str, tmp_path: Path) -> None:
     if not available(name):
         if name == "ants" and os.environ.get("INFOREG_REQUIRE_PEERS"):

@@ -2,12 +2,14 @@
 
 import multiprocessing
 import os
+import signal
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from math import isfinite
 from pathlib import Path
@@ -93,13 +95,14 @@ def run(plan: Plan, say: Callable[[str], None] = lambda _line: None) -> None:
     plan.output.mkdir(parents=True, exist_ok=True)
     left = len(todo)
     try:
-        for row in _rows(plan, todo):
-            append_row(plan.results, row)
-            left -= 1
-            say(
-                f"{row.case:20s} {row.method:13s} NAED {row.naed:.5f}  {row.seconds:7.2f} s"
-                f"  {row.failure or row.verdict} [{left} left]"
-            )
+        with closing(_rows(plan, todo)) as rows:
+            for row in rows:
+                append_row(plan.results, row)
+                left -= 1
+                say(
+                    f"{row.case:20s} {row.method:13s} NAED {row.naed:.5f}  {row.seconds:7.2f} s"
+                    f"  {row.failure or row.verdict} [{left} left]"
+                )
     except KeyboardInterrupt:
         finished = len(todo) - left
         raise Stopped(
@@ -107,17 +110,23 @@ def run(plan: Plan, say: Callable[[str], None] = lambda _line: None) -> None:
         ) from None
 
 
-def _rows(plan: Plan, todo: list[Task]) -> Iterator[Row]:
+def _rows(plan: Plan, todo: list[Task]) -> Generator[Row, None, None]:
     if plan.jobs == 1:
         yield from (one(plan, task) for task in todo)
         return
-    # New processes, not forked ones: torch's threads do not survive a fork.
-    with ProcessPoolExecutor(plan.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            for future in as_completed([pool.submit(one, plan, task) for task in todo]):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    # New processes, not forked ones: torch's threads do not survive a fork. Leaving the pool ends what still runs.
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(plan.jobs, initializer=_end_when_told) as pool:
+        yield from pool.imap_unordered(partial(one, plan), todo)
+        pool.close()
+        pool.join()
+
+
+def _end_when_told() -> None:
+    """Let a worker that is ended unwind its stack, so that the tool it waits for is ended too."""
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))
+    # From the keyboard all processes are interrupted; only the first one is to say so.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def one(plan: Plan, task: Task) -> Row:
