@@ -1,5 +1,6 @@
 import json
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -175,6 +176,12 @@ def test_why_a_tool_failed_is_one_line(tmp_path: Path, monkeypatch: pytest.Monke
         compete("simpleitk", *pair("t2"), "affine", work=tmp_path, threads=1, seed=0)
     assert "\n" not in str(e.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_tool_that_is_killed_says_so() -> None:
+    killed = subprocess.CompletedProcess([], -9, "", "")
+    assert "signal 9" in competitors._reason(killed)
+    assert competitors._reason(subprocess.CompletedProcess([], 3, "", "")) == "it ended with code 3"
 
 
 def test_a_sheared_grid_is_refused(tmp_path: Path) -> None:

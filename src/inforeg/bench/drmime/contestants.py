@@ -154,11 +154,11 @@ CONTESTANTS: dict[str, Contestant] = {
     "no-v1": _paper(finest_vector=False),
 }
 # Those that fit a joint histogram.
-HISTOGRAMS = ("mmi", "jhmi", "nmi")
+HISTOGRAMS = ("mmi", "jhmi", "nmi", "simpleitk")
 # What the published form becomes without one of its parts.
 ABLATIONS = ("single", "direct", "random", "no-v1")
 # Those that are not for every set. Free entries of a matrix cannot be rigid.
-ONLY_FOR = dict.fromkeys(("fit", "elastix", "ants", "simpleitk"), ("kidney",)) | {
+ONLY_FOR = dict.fromkeys(("fit", "elastix", "ants"), ("kidney",)) | {
     "direct": ("fundus", "fundus-projective", "stains", "kidney")
 }
 # On fundus photographs, whose edges are faint, the authors' code has another threshold than on sections.
