@@ -47,7 +47,7 @@ def test_slices_from_end_to_end(data, tmp_path, capsys):
     assert main(command) == 0
     text = capsys.readouterr().out
     assert "[0 left]" in text and "| linear-auto | 2 | 0.0" in text
-    assert (folder / "tables.md").read_text().strip() in text
+    assert (folder / "tables.md").read_text(encoding="utf-8").strip() in text
     rows = read_rows(folder / "results.jsonl")
     assert len(rows) == 4
     found = [row for row in rows if row.method == "linear-auto"]
@@ -57,7 +57,7 @@ def test_slices_from_end_to_end(data, tmp_path, capsys):
     # Once more: nothing is run, and the table is the same.
     written = (folder / "results.jsonl").read_bytes()
     assert main(command) == 0
-    assert capsys.readouterr().out.strip() == (folder / "tables.md").read_text().strip()
+    assert capsys.readouterr().out.strip() == (folder / "tables.md").read_text(encoding="utf-8").strip()
     assert main([*command, "--methods", "start", "--curves", "1"]) == 0
     text = capsys.readouterr().out
     assert "left]" not in text and "| linear-auto | 2 |" in text

@@ -83,4 +83,4 @@ def test_curves_come_back_from_their_table(tmp_path):
     curves = [curve([1.0, 2.5], [0.5, 0.25]), curve([0.125], [0.0625], "mmi", "a-01")]
     write_curves(path, curves)
     assert read_curves(path) == curves
-    assert path.read_text().startswith("set,case,method,seconds,naed\n")
+    assert path.read_text(encoding="utf-8").startswith("set,case,method,seconds,naed\n")

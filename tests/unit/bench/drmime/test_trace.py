@@ -49,7 +49,7 @@ def test_curves_are_made_once_drawn_and_compared(plan, monkeypatch):
     # Four steps and where the last one led.
     assert len(curves[0].seconds) == 5 and curves[0].seconds[-1] == 1.0
     assert curves[0].naed[0] / curves[0].naed[-1] == pytest.approx(16, rel=1e-4)
-    picture = ElementTree.fromstring((plan.output / "curves-slices.svg").read_text())
+    picture = ElementTree.fromstring((plan.output / "curves-slices.svg").read_text(encoding="utf-8"))
     assert "median of 2 cases" in "".join(picture.itertext())
     assert trace(plan, "slices", ["drmime"], 2) == said
     assert (ours.calls, theirs.calls) == (2, 2)
@@ -82,4 +82,4 @@ def test_a_failure_is_said_and_leaves_no_curve(plan, monkeypatch):
     said: list[str] = []
     assert trace(plan, "slices", ["drmime"], 1, said.append) == ""
     assert said == ["slices-00 drmime: expected a pair"]
-    assert "nothing to draw" in (plan.output / "curves-slices.svg").read_text()
+    assert "nothing to draw" in (plan.output / "curves-slices.svg").read_text(encoding="utf-8")
