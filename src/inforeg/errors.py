@@ -3,6 +3,9 @@
 An error is one line that says what was expected, what came and what to do, with numbers.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 QUALITY_EXIT_CODE = 3
 """The run finished, but its own quality check did not pass; it is a value of the result, not an exception."""
 
@@ -54,6 +57,12 @@ class NotEnoughMemory(InforegError):
     """The device has less memory than the run needs."""
 
     exit_code = 4
+
+
+def did_you_mean(value: str, known: Iterable[str], otherwise: str, most: int = 2) -> str:
+    """What to say after a name that is not known: the near ones there are, or else what was expected."""
+    near = get_close_matches(value, list(known), n=most, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else otherwise
 
 
 def _plain(message: str) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from inforeg import io
 from inforeg.bench.competitors import COMPETITORS, available, compete
-from inforeg.bench.drmime.sets_folder import KIDNEY, kidney_files
+from inforeg.bench.drmime.sets_folder import kidney_files, read_sections
 from inforeg.errors import InforegError, UsageError
 from inforeg.evaluate import rtre, tre_mm
 from inforeg.image import Image, resample
@@ -62,14 +62,8 @@ def read_pair(data: Path) -> RawPair:
     gone = [name for name in kidney_files() if not (data / name).is_file()]
     if gone:
         raise UsageError(f"--data: expected {gone[0]} in {data}, which is not there")
-    pictures = [io.read_image(data / f"{name}.jpg") for name in KIDNEY]
-    points = [
-        io.read_points(data / f"{name}.csv", space="voxel", grid=picture.grid)
-        for name, picture in zip(KIDNEY, pictures, strict=True)
-    ]
-    # The rows are numbered alike, and one table has more of them.
-    common = min(map(len, points))
-    return RawPair(pictures[0], pictures[1], points[0][:common], points[1][:common])
+    pictures, points = read_sections(data)
+    return RawPair(pictures[0], pictures[1], points[0], points[1])
 
 
 def run(

@@ -72,10 +72,7 @@ def drmime(
     What is done is not repeated: a run that was stopped goes on where it was.
     """
     console.start(quiet, verbose, debug)
-    if output.exists() and not output.is_dir():
-        raise UsageError(f"--output: expected a folder, and {output} is a file")
-    if data is not None and not data.is_dir():
-        raise UsageError(f"--data: expected a folder, and {data} is none")
+    _folders(output, data)
     asked_sets, asked_methods = _names(sets), _names(methods)
 
     import torch
@@ -137,15 +134,19 @@ def kidney(
     A checkerboard of the fixed and the warped picture is drawn for each.
     """
     console.start(quiet, verbose, debug)
-    if output.exists() and not output.is_dir():
-        raise UsageError(f"--output: expected a folder, and {output} is a file")
-    if not data.is_dir():
-        raise UsageError(f"--data: expected a folder, and {data} is none")
+    _folders(output, data)
 
     from inforeg.bench.kidney import run
 
     code: int = run(data, output, threads, seed, _names(methods), say=lambda line: console.say(line, quiet))
     return code
+
+
+def _folders(output: Path, data: Path | None) -> None:
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"--output: expected a folder, and {output} is a file")
+    if data is not None and not data.is_dir():
+        raise UsageError(f"--data: expected a folder, and {data} is none")
 
 
 def _names(given: str | None) -> list[str]:

@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
-from inforeg.errors import UsageError
+from inforeg.errors import UsageError, did_you_mean
 
 TRANSFORMS = ("translation", "rigid", "similarity", "affine", "projective", "auto")
 STARTS = ("auto", "header", "centre", "mass", "moments", "search")
@@ -22,9 +21,8 @@ def one_of(flag: str, value: str, known: Sequence[str]) -> str:
     """The value, if it is a known one; raises `UsageError` with the near ones if not."""
     if value in known:
         return value
-    near = get_close_matches(value.lower(), known, n=3, cutoff=0.5)
     listed = f"{', '.join(known[:-1])} or {known[-1]}" if len(known) > 1 else known[0]
-    hint = f"did you mean {' or '.join(near)}?" if near else f"expected {listed}"
+    hint = did_you_mean(value.lower(), known, f"expected {listed}", most=3)
     raise UsageError(f"{flag}: unknown name {value!r}; {hint}")
 
 

@@ -49,10 +49,15 @@ def sample(
     return _grid_sample(image.data, voxel, mode), inside
 
 
+def in_mask(mask: Image, points_mm: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
+    """Whether world points lie in a mask (above 0.5); what is beyond its field of view does not."""
+    values, inside = sample(mask, points_mm[None].to(mask.data), mode="nearest")
+    return (values[0, 0] > 0.5) & inside[0]
+
+
 def covers(mask: Image, grid: Grid) -> Bool[Tensor, " n"]:
     """Whether the voxel centres of a grid lie in a mask (above 0.5), wherever its own grid is."""
-    values, inside = sample(mask, grid.points_mm()[None].to(mask.data.device, torch.float32), mode="nearest")
-    return (values[0, 0] > 0.5) & inside[0]
+    return in_mask(mask, grid.points_mm())
 
 
 def _grid_sample(data: Tensor, voxel: Tensor, mode: str) -> Tensor:

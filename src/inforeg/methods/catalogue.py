@@ -4,11 +4,10 @@ import json
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from inforeg.errors import UsageError
+from inforeg.errors import UsageError, did_you_mean
 from inforeg.methods.drmime import Drmime, drmime
 from inforeg.methods.drmime_paper import DrmimePaper, drmime_paper
 from inforeg.methods.linear import LinearMethod, linear_method
@@ -36,8 +35,7 @@ def entry(name: str) -> Entry:
     """The method of that name; raises `UsageError` for a name that is not known."""
     if name in METHODS:
         return METHODS[name]
-    near = get_close_matches(name, METHODS, n=2, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"expected {' or '.join(METHODS)}"
+    hint = did_you_mean(name, METHODS, f"expected {' or '.join(METHODS)}")
     raise UsageError(f"unknown method {name!r}; {hint}")
 
 

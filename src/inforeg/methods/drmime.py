@@ -1,27 +1,25 @@
 """DRMIME, improved: neural mutual information of sampled positions, climbed by Newton steps from a searched start."""
 
 from dataclasses import replace
-from difflib import get_close_matches
 from time import perf_counter
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, get_args
 
 import torch
 from pydantic import Field
 
-from inforeg.errors import UsageError
 from inforeg.image import Image
+from inforeg.methods.choosing import of_one_group
 from inforeg.methods.method import Progress
 from inforeg.methods.neural import NeuralRun
 from inforeg.methods.pair import prepare_pair
 from inforeg.methods.result import Result
+from inforeg.methods.stages import Group
 from inforeg.methods.starting import Init, find_start
 from inforeg.methods.views import by_contrast, sights_of
 from inforeg.settings import Settings
 from inforeg.solve.neural import Learning
 from inforeg.solve.start import Candidate, from_centres, from_header
 from inforeg.transforms import Linear
-
-Group = Literal["translation", "rigid", "similarity", "affine", "projective"]
 
 
 class DrmimeSettings(Settings):
@@ -108,7 +106,7 @@ class Drmime(DrmimeSettings):
             moving,
             self.to_dict(),
             found.led_by(best.candidate),
-            [note for note in pair.notes if "principal component" not in note] + run.notes,
+            run.notes,
             perf_counter() - began,
             self.name,
             run.response(best, transform),
@@ -129,10 +127,4 @@ def drmime(transform: str = "auto", **settings: Any) -> Drmime:
 
     Settings that are None keep their defaults. Raises `UsageError` for a name that is not known, or of a chain.
     """
-    chosen = {name: value for name, value in settings.items() if value is not None}
-    known = get_args(Group)
-    if transform not in ("auto", *known):
-        near = get_close_matches(transform, [*known, "auto"], n=2, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"expected auto or {', '.join(known)}"
-        raise UsageError(f"unknown transform {transform!r} for drmime; {hint}")
-    return Drmime(transform="affine" if transform == "auto" else transform, **chosen)
+    return of_one_group(Drmime, Drmime.name, get_args(Group), transform, settings)

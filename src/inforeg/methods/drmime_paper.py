@@ -1,7 +1,6 @@
 """DRMIME as published: the baseline that the improved method is measured against."""
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from time import perf_counter
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -10,8 +9,8 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from torch import Tensor
 
-from inforeg.errors import UsageError
 from inforeg.image import Image
+from inforeg.methods.choosing import of_one_group
 from inforeg.methods.method import Progress
 from inforeg.methods.pair import Pair, prepare_pair
 from inforeg.methods.result import Quality, Response, Result, Stage
@@ -298,10 +297,4 @@ def drmime_paper(transform: str = "auto", **settings: Any) -> DrmimePaper:
 
     Settings that are None keep their defaults. Raises `UsageError` for a name that is not known, or of a chain.
     """
-    chosen = {name: value for name, value in settings.items() if value is not None}
-    known = get_args(PaperGroup)
-    if transform not in ("auto", *known):
-        near = get_close_matches(transform, [*known, "auto"], n=2, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"expected auto or {', '.join(known)}"
-        raise UsageError(f"unknown transform {transform!r} for drmime-paper; {hint}")
-    return DrmimePaper(transform="affine" if transform == "auto" else transform, **chosen)
+    return of_one_group(DrmimePaper, DrmimePaper.name, get_args(PaperGroup), transform, settings)

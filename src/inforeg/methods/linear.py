@@ -1,13 +1,12 @@
 """The linear method: search all poses, then climb mutual information from coarse to fine by Newton steps."""
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from time import perf_counter
 from typing import Any, ClassVar, get_args
 
 import torch
 
-from inforeg.errors import UsageError
+from inforeg.errors import UsageError, did_you_mean
 from inforeg.image import Image
 from inforeg.methods.method import Progress
 from inforeg.methods.pair import prepare_pair
@@ -137,10 +136,8 @@ def linear_method(transform: str = "auto", **settings: Any) -> LinearMethod:
     stages = tuple(transform.split("+"))
     unknown = [name for name in stages if name not in get_args(Group)]
     if unknown:
-        near = get_close_matches(unknown[0], [*get_args(Group), "auto"], n=2, cutoff=0.5)
-        hint = (
-            f"did you mean {' or '.join(near)}?" if near else f"expected auto or {', '.join(get_args(Group))}"
-        )
+        expected = f"expected auto or {', '.join(get_args(Group))}"
+        hint = did_you_mean(unknown[0], [*get_args(Group), "auto"], expected)
         raise UsageError(f"unknown transform {unknown[0]!r}; {hint}")
     if stages in (("affine",), ("projective",)):
         stages = ("similarity", *stages)

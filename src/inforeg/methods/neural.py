@@ -61,7 +61,7 @@ class NeuralRun:
             LinearSettings(stages=(settings.transform,), seed=settings.seed), pair, generator
         )
         top = len(shown.fixed) - 1
-        # Two neighbouring levels at a time, from the coarsest: one network and one sum for both.
+        # Two neighbouring levels at a time, from the coarsest: one network and one mean for both.
         self.levels: list[tuple[int, ...]] = [(k - 1, k) for k in range(top, 0, -1)] or [(0,)]
 
     def race(self, candidates: list[Candidate], margin: float) -> tuple[Attempt, float]:
@@ -85,7 +85,7 @@ class NeuralRun:
         running.sort(key=lambda pair: -pair[1])
         (best, lead), *others = running
         rivals = [above for attempt, above in others if self._differ(attempt, best)]
-        return best, 1 - max(0.0, *rivals, 0.0) / max(lead, 1e-9)
+        return best, 1 - max([0.0, *rivals]) / max(lead, 1e-9)
 
     @property
     def _raced(self) -> int:
@@ -211,8 +211,9 @@ class NeuralRun:
         """
         d, longest = transform.ndim, float(self.pair.fixed[0].grid.extent_mm.max())
         aside = min(_ASIDE * self.shown.spacings_mm[level], _MOST_ASIDE * longest)
-        moves = [_shift(d, axis, sign * aside) for axis in range(d) for sign in ((1,) if few else (1, -1))]
-        told = [self._told(Linear(move @ transform.matrix), level) for move in moves]
+        steps = aside * torch.eye(d, dtype=torch.float64)
+        moves = [Linear.translation(step) for step in (steps if few else torch.cat((steps, -steps)))]
+        told = [self._told(Linear(move.matrix @ transform.matrix), level) for move in moves]
         return self._told(transform, level), max(0.0, *told)
 
     @property
@@ -252,9 +253,3 @@ class NeuralRun:
                 score, seen.fixed[:, :c], seen.moving[:, :k], fixed_scale=scales[0], moving_scale=scales[1]
             )
         )
-
-
-def _shift(d: int, axis: int, mm: float) -> torch.Tensor:
-    matrix = torch.eye(d + 1, dtype=torch.float64)
-    matrix[axis, d] = mm
-    return matrix

@@ -27,17 +27,20 @@ class Pair:
     moving_view: View
     fixed_mask: Image | None
     moving_mask: Image | None
-    notes: list[str]
-    channels: tuple[int, int] = (1, 1)
+    channels: tuple[int, int]
+
+    @property
+    def notes(self) -> list[str]:
+        """What is worth telling where a method compares the scalar images in place of colours."""
+        return [
+            f"{name} has {channels} channels and is compared by their first principal component"
+            for name, channels in zip(("the fixed image", "the moving image"), self.channels, strict=True)
+            if channels > 1
+        ]
 
 
 def prepare_pair(fixed: Image, moving: Image, fixed_mask: Image | None, moving_mask: Image | None) -> Pair:
     """Scales, thins and looks over both images; raises `PairError` where there is no object in one of them."""
-    notes = [
-        f"{name} has {image.channels} channels and is compared by their first principal component"
-        for name, image in (("the fixed image", fixed), ("the moving image", moving))
-        if image.channels > 1
-    ]
     channels = fixed.channels, moving.channels
     fixed, moving = to_scalar(fixed), to_scalar(moving)
     d = fixed.grid.ndim
@@ -57,9 +60,7 @@ def prepare_pair(fixed: Image, moving: Image, fixed_mask: Image | None, moving_m
     for images, mask, name in zip(levels, (fixed_mask, moving_mask), ("fixed", "moving"), strict=True):
         scaled, finer = normalise(images[coarse]), normalise(images[max(coarse - 1, 0)])
         views.append(View(scaled, finer, _object(scaled, mask, name), window(images[coarse]), mask))
-    return Pair(
-        levels[0], levels[1], steps, coarse, views[0], views[1], fixed_mask, moving_mask, notes, channels
-    )
+    return Pair(levels[0], levels[1], steps, coarse, views[0], views[1], fixed_mask, moving_mask, channels)
 
 
 def _object(image: Image, mask: Image | None, name: str) -> Foreground:

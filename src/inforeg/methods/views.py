@@ -6,7 +6,7 @@ import torch
 
 from inforeg.image import Foreground, Image, normalise, resample
 from inforeg.image.intensity import measure
-from inforeg.image.pyramid import pyramid
+from inforeg.image.pyramid import pyramid, spacings
 from inforeg.methods.pair import Pair
 from inforeg.solve.sampler import Stratified
 from inforeg.solve.sight import WIDER, Sight, sights
@@ -35,12 +35,14 @@ def sights_of(pair: Pair, fixed: Image, moving: Image) -> Sights:
     """What a network is shown of a pair."""
     d = fixed.grid.ndim
     longest = max(float(fixed.grid.extent_mm.max()), float(moving.grid.extent_mm.max()))
-    steps = [pair.spacings_mm[0]]
-    while steps[-1] < 0.75 * longest / COARSEST[d]:
-        steps.append(2 * steps[-1])
-    for _ in range(WIDER):
-        steps.append(2 * steps[-1])
-    shown = [sights([level.image for level in pyramid(image, steps)]) for image in (fixed, moving)]
+    steps = spacings(pair.spacings_mm[0], longest / COARSEST[d])
+    steps += [2 ** (k + 1) * steps[-1] for k in range(WIDER)]
+    shown = []
+    for image, scalar in ((fixed, pair.fixed), (moving, pair.moving)):
+        # Of an image with one channel the pair has the first levels already, at these very spacings.
+        known = scalar if image.channels == 1 else []
+        rest = pyramid(known[-1] if known else image, steps[len(known) :])
+        shown.append(sights([*known, *(level.image for level in rest)]))
     seen = objects_of(pair)[0]
     sampler = Stratified.around(seen, pair.fixed_view.coarse, rim=1)
     if pair.fixed_mask is not None:

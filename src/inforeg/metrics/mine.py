@@ -18,7 +18,8 @@ from inforeg.settings import Settings
 Marginal = Literal["permutation", "derangement", "table"]
 BiasCorrection = Literal["none", "ema"]
 
-_LARGEST_EXPONENT = 20.0
+# A running mean may not be outrun by more than this power of e, or its gradients would be.
+LARGEST_EXPONENT = 20.0
 
 
 class MINESettings(Settings):
@@ -133,8 +134,9 @@ class MINE(Metric):
         log_mean = torch.logsumexp(logits + log_weight, dim=0) - torch.logsumexp(log_weight, dim=0)
         penalty = self.settings.drift_penalty * log_mean.square()
         if self.training and self.settings.bias_correction == "ema":
-            running = self._update(log_mean.detach())
-            ratio = (logits - running).clamp(max=_LARGEST_EXPONENT).exp()
+            running = running_log_mean(self._log_means.get(self._key), log_mean.detach(), self.settings.rate)
+            self._log_means[self._key] = running
+            ratio = (logits - running).clamp(max=LARGEST_EXPONENT).exp()
             share = torch.softmax(log_weight, dim=0)
             corrected = (share * ratio).sum()
             # The plain value with the corrected gradient.
@@ -178,16 +180,12 @@ class MINE(Metric):
         logits = self.network(grid[:, :1], grid[:, 1:])
         return logits, (_log(rows)[:, None] + _log(columns)[None, :]).reshape(-1)
 
-    def _update(self, log_mean: Tensor) -> Tensor:
-        known = self._log_means.get(self._key)
-        if known is None:
-            running = log_mean
-        else:
-            rate = self.settings.rate
-            old = known.to(log_mean) + (math.log1p(-rate) if rate < 1 else -math.inf)
-            running = torch.logaddexp(old, log_mean + math.log(rate))
-        self._log_means[self._key] = running
-        return running
+
+def running_log_mean(known: Tensor | None, now: Float[Tensor, ""], rate: float) -> Float[Tensor, ""]:
+    """The logarithm of a running mean after one value more, of which the logarithm is `now`; kept in log-space."""
+    if known is None or rate >= 1:
+        return now
+    return torch.logaddexp(known.to(now) + math.log1p(-rate), now + math.log(rate))
 
 
 def _or_fresh(generator: torch.Generator | None) -> torch.Generator:

@@ -8,7 +8,7 @@ it away; the sums are the same.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import isfinite, log, log1p
+from math import isfinite, log
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from inforeg.image import Image
-from inforeg.image.sample import sample
+from inforeg.image.sample import in_mask, sample
+from inforeg.metrics.mine import LARGEST_EXPONENT, running_log_mean
 from inforeg.metrics.statistics_network import StatisticsNetwork
 from inforeg.solve.newton import Status
 from inforeg.solve.positions import Positions
@@ -27,8 +28,6 @@ from inforeg.space import Grid
 _BLOCK = 4096
 # Entries of a matrix that no run comes back from; far below what float32 holds, and so are the places they lead to.
 _LARGEST_ENTRY = 1e12
-# A running mean may not be outrun by more than this power of e, or its gradients would be.
-_LARGEST_EXPONENT = 20.0
 
 
 @runtime_checkable
@@ -92,8 +91,7 @@ class Look:
         if self.drop or self.mask is not None:
             seen = inside[0] if self.drop else torch.ones_like(inside[0])
             if self.mask is not None:
-                within, on_mask = sample(self.mask, moved.detach()[None], mode="nearest")
-                seen = seen & on_mask[0] & (within[0, 0] > 0.5)
+                seen = seen & in_mask(self.mask, moved.detach())
             here, there = here[seen], there[seen]
         return (there, here) if self.from_moving else (here, there)
 
@@ -194,13 +192,9 @@ class AllLevels:
     def _corrected(self, number: int, log_mean: Tensor) -> Tensor:
         """The plain value, whose gradient is divided by the running mean in place of this step's."""
         now = log_mean.detach()
-        running = self._running.get(number)
-        if running is None or self.rate >= 1:
-            running = now
-        else:
-            running = torch.logaddexp(running + log1p(-self.rate), now + log(self.rate))
+        running = running_log_mean(self._running.get(number), now, self.rate)
         self._running[number] = running
-        ratio = (log_mean - running).clamp(max=_LARGEST_EXPONENT).exp()
+        ratio = (log_mean - running).clamp(max=LARGEST_EXPONENT).exp()
         return now + ratio - ratio.detach()
 
 

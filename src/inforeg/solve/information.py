@@ -20,7 +20,7 @@ from torch import Tensor
 
 from inforeg.image import Image
 from inforeg.image.interpolate import inside_grid, value_and_gradient
-from inforeg.image.sample import sample
+from inforeg.image.sample import in_mask, sample
 from inforeg.solve.placing import along, lift, place
 from inforeg.transforms import Linear, LinearGroup
 
@@ -144,10 +144,7 @@ class SampledInformation:
         voxel, jacobian = place(self.moving.grid, transform, self.frame, self.points)
         inside = inside_grid(voxel, self.moving.grid.shape)
         if self.moving_mask is not None:
-            seen, in_mask_grid = sample(
-                self.moving_mask, self.moving.grid.to_world(voxel)[None], mode="nearest"
-            )
-            inside = inside & in_mask_grid[0] & (seen[0, 0] > 0.5)
+            inside = inside & in_mask(self.moving_mask, self.moving.grid.to_world(voxel))
         return voxel, inside, jacobian
 
     def __call__(self, transform: Linear) -> Evaluation:

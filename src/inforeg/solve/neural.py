@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor
 
 from inforeg.image import Image
-from inforeg.image.sample import sample
+from inforeg.image.sample import in_mask
 from inforeg.metrics import MINE
 from inforeg.settings import Settings
 from inforeg.solve.information import Evaluation
@@ -25,6 +25,7 @@ from inforeg.solve.placing import lift
 from inforeg.solve.sampler import Stratified
 from inforeg.solve.sight import Sight
 from inforeg.transforms import Linear, LinearGroup
+from inforeg.transforms.groups import centred_frame
 
 
 class Learning(Settings):
@@ -105,22 +106,17 @@ class NeuralInformation:
 
     def see(self, transform: Linear, levels: tuple[int, ...], count: int) -> list[Seen]:
         """Fresh samples of each level, the same places on all of them, without those outside the moving image."""
-        d = self.fixed[0].image.grid.ndim
-        frame = torch.eye(d + 1, dtype=torch.float64)
-        frame[:d, :d] *= self.radius_mm
-        frame[:d, d] = self.centre_mm
+        frame = centred_frame(self.centre_mm, self.radius_mm)
         drawn = self.sampler.draw(count, self.generator)
         points = ((drawn - self.centre_mm) / self.radius_mm).to(self.device, torch.float32)
-        identity = Linear(torch.eye(d + 1, dtype=torch.float64))
         parts = []
         for level in levels:
-            shown, _, in_fixed, _ = self.fixed[level].at(identity, frame, points)
+            shown, in_fixed = self.fixed[level].values(frame, points)
             moved, slopes, inside, voxel = self.moving[level].at(transform, frame, points)
             inside = inside & in_fixed
             if self.moving_mask is not None:
-                world = self.moving[level].image.grid.to_world(voxel.double())[None].to(points)
-                values, on_mask = sample(self.moving_mask, world, mode="nearest")
-                inside = inside & on_mask[0] & (values[0, 0] > 0.5)
+                world = self.moving[level].image.grid.to_world(voxel.double())
+                inside = inside & in_mask(self.moving_mask, world)
             overlap = float(inside.sum()) / max(1, int(in_fixed.sum()))
             parts.append(Seen(shown[inside], moved[inside], slopes[inside], points[inside], overlap))
         return parts

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from inforeg.image import Image
-from inforeg.image.sample import sample
+from inforeg.image.sample import in_mask, sample
 from inforeg.metrics import Metric
 from inforeg.metrics.overlap import with_overlap
 from inforeg.solve.sampler import Stratified
@@ -45,8 +45,7 @@ class SampledObjective:
         fixed, in_fixed = sample(self.fixed, seen)
         warped, inside = sample(self.moving, moved)
         if self.moving_mask is not None:
-            in_mask, on_mask = sample(self.moving_mask, moved.detach(), mode="nearest")
-            inside = inside & on_mask & (in_mask[:, 0] > 0.5)
+            inside = inside & in_mask(self.moving_mask, moved[0].detach())
         fixed, warped = (
             ((values - low) / ((high - low) or 1.0)).clamp(-0.1, 1.1)
             for values, (low, high) in zip((fixed, warped), self.windows, strict=True)

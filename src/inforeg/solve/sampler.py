@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from inforeg.image import Foreground, Image, sample
+from inforeg.image import Foreground, Image
+from inforeg.image.sample import in_mask
 from inforeg.space import Grid
 from inforeg.transforms import Linear
 
@@ -37,8 +38,7 @@ class Stratified:
 
     def within(self, mask: Image) -> "Stratified":
         """Only the cells whose centres lie in a mask; all where none would be left."""
-        values, inside = sample(mask, self.grid.to_world(self.cells)[None].to(mask.data), mode="nearest")
-        kept = ((values[0, 0] > 0.5) & inside[0]).cpu()
+        kept = in_mask(mask, self.grid.to_world(self.cells)).cpu()
         return Stratified(self.grid, self.cells[kept]) if bool(kept.any()) else self
 
     def seen_by(self, transform: Linear, moving: Grid, margin_mm: float) -> "Stratified":

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from inforeg.image import Image
-from inforeg.image.interpolate import inside_grid, vectors_and_gradients
+from inforeg.image.interpolate import inside_grid, vectors_and_gradients, vectors_at
 from inforeg.solve.placing import along, place
 from inforeg.transforms import Linear
 
@@ -38,6 +38,14 @@ class Sight:
         """How many numbers the network sees of a place."""
         return 2 * self.image.channels
 
+    def values(
+        self, frame: Float[Tensor, "e e"], points: Float[Tensor, "n d"]
+    ) -> tuple[Float[Tensor, "n c"], Bool[Tensor, " n"]]:
+        """Values at points, and which of them lie inside; `frame` takes points to this image's world."""
+        values, voxel = _values(self.image, frame, points)
+        around, _ = _values(self.surround, frame, points)
+        return self._scaled(values, around).clamp(-_MOST, _MOST), inside_grid(voxel, self.image.grid.shape)
+
     def at(
         self, transform: Linear, frame: Float[Tensor, "e e"], points: Float[Tensor, "n d"]
     ) -> tuple[Float[Tensor, "n c"], Float[Tensor, "n c d"], Bool[Tensor, " n"], Tensor]:
@@ -47,14 +55,15 @@ class Sight:
         """
         values, slopes, voxel = _read(self.image, transform, frame, points)
         around, bends, _ = _read(self.surround, transform, frame, points)
-        difference = (values - around) * self.contrast
-        scaled = (values - self.mean) / self.spread
-        shown = torch.cat((scaled, difference), dim=1)
+        shown = self._scaled(values, around)
         slopes = torch.cat((slopes / self.spread[:, None], (slopes - bends) * self.contrast[:, None]), dim=1)
         # What is clipped has no slope.
         clipped = shown.clamp(-_MOST, _MOST)
         slopes = torch.where((clipped == shown)[..., None], slopes, 0.0)
         return clipped, slopes, inside_grid(voxel, self.image.grid.shape), voxel
+
+    def _scaled(self, values: Tensor, around: Tensor) -> Tensor:
+        return torch.cat(((values - self.mean) / self.spread, (values - around) * self.contrast), dim=1)
 
 
 def sights(levels: list[Image]) -> list[Sight]:
@@ -66,18 +75,21 @@ def sights(levels: list[Image]) -> list[Sight]:
     found = []
     for image, surround in zip(levels[:-WIDER], levels[WIDER:], strict=True):
         d = image.grid.ndim
-        eye = torch.eye(d + 1, dtype=torch.float64)
-        here = Linear(eye)
         share = torch.rand((20_000, d), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         points = image.grid.to_world(share * (torch.tensor(image.grid.shape) - 1)).to(
             image.data.device, torch.float32
         )
-        values, _, _ = _read(image, here, eye, points)
-        around, _, _ = _read(surround, here, eye, points)
+        world = torch.eye(d + 1, dtype=torch.float64)
+        (values, _), (around, _) = (_values(side, world, points) for side in (image, surround))
         differs = (values - around).std(dim=0)
         contrast = torch.where(differs > 1e-6 * spread, 1 / differs, 0.0)
         found.append(Sight(image, surround, mean, spread, contrast))
     return found
+
+
+def _values(image: Image, frame: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    voxel, _ = place(image.grid, Linear.identity(points.shape[1]), frame, points)
+    return vectors_at(image.data[0], voxel), voxel
 
 
 def _read(image: Image, transform: Linear, frame: Tensor, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -11,6 +11,15 @@ from inforeg.errors import UsageError
 from inforeg.transforms.linear import Linear
 
 
+def centred_frame(centre_mm: Float[Tensor, " d"], radius_mm: float) -> Float[Tensor, "e e"]:
+    """The matrix that takes a frame with its origin at the centre and the radius as its unit to the world."""
+    d = len(centre_mm)
+    frame = torch.eye(d + 1, dtype=torch.float64)
+    frame[:d, :d] *= radius_mm
+    frame[:d, d] = centre_mm
+    return frame
+
+
 @dataclass(frozen=True, eq=False)
 class LinearGroup:
     """A group of linear transforms, written as `exp(sum of parameters x generators)` about a centre.
@@ -47,10 +56,7 @@ class LinearGroup:
 
     def frame(self, centre_mm: Float[Tensor, " d"], radius_mm: float) -> Float[Tensor, "e e"]:
         """The matrix that takes the centred, scaled frame to the world."""
-        frame = torch.eye(self.ndim + 1, dtype=torch.float64)
-        frame[: self.ndim, : self.ndim] *= radius_mm
-        frame[: self.ndim, self.ndim] = centre_mm
-        return frame
+        return centred_frame(centre_mm, radius_mm)
 
     def velocities(self, points: Float[Tensor, "n d"]) -> Float[Tensor, "n d k"]:
         """How points of the centred, scaled frame move when each parameter leaves zero: `d exp(C) x / d parameter`."""

@@ -54,7 +54,8 @@ def test_errors_and_pictures_of_every_method(
     said = capsys.readouterr().out.splitlines()
     assert code == 0
     assert [line.split()[0] for line in said[1:]] == ["start", "fit", "linear", "simpleitk"]
-    found = {line["method"]: line for line in json.loads((output / "kidney.json").read_text(encoding="utf-8"))["methods"]}
+    written = json.loads((output / "kidney.json").read_text(encoding="utf-8"))
+    found = {line["method"]: line for line in written["methods"]}
     # The middles of the pictures on each other leave the turn and the stretch.
     assert found["start"]["median_px"] > 1
     assert found["fit"]["median_px"] < 1e-6

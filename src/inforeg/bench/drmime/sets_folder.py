@@ -98,21 +98,28 @@ def _brain(
     return exact_case(name, number, fixed, moving, kind, where.truth, unit="mm", **boxes)
 
 
+def read_sections(data: Path) -> tuple[list[Image], list[torch.Tensor]]:
+    """Both sections as their files are, and the landmarks `(n, 2)` that both tables hold, in RAS+ mm."""
+    pictures = [io.read_image(data / f"{name}.jpg") for name in KIDNEY]
+    points = [
+        io.read_points(data / f"{name}.csv", space="voxel", grid=picture.grid)
+        for name, picture in zip(KIDNEY, pictures, strict=True)
+    ]
+    # The rows are numbered alike, and one table has more of them.
+    common = min(map(len, points))
+    return pictures, [p[:common] for p in points]
+
+
 @lru_cache(maxsize=1)
 def _kidney(data: Path, size: int) -> list[tuple[Image, torch.Tensor]]:
     """Both sections, scaled alike, and the landmarks that were marked on both."""
-    pictures = [io.read_image(data / f"{name}.jpg") for name in KIDNEY]
+    pictures, points = read_sections(data)
     step = max(max(picture.grid.shape) for picture in pictures) / size
-    pixels = [
-        picture.grid.to_voxel(io.read_points(data / f"{name}.csv", space="voxel", grid=picture.grid))
-        for name, picture in zip(KIDNEY, pictures, strict=True)
-    ]
-    common = min(len(p) for p in pixels)
-    sources = [in_pixels(picture, step) for picture in pictures]
-    return [
-        (ready(source, 1.0), source.grid.to_world(marked[:common]))
-        for source, marked in zip(sources, pixels, strict=True)
-    ]
+    found = []
+    for picture, points_mm in zip(pictures, points, strict=True):
+        source = in_pixels(picture, step)
+        found.append((ready(source, 1.0), source.grid.to_world(picture.grid.to_voxel(points_mm))))
+    return found
 
 
 @lru_cache(maxsize=1)
