@@ -82,7 +82,8 @@ class Drmime(DrmimeSettings):
                 found, other = other, found
             lead = found.margin
             scored = found.poses_scored + other.poses_scored
-            found = replace(found, others=[*found.others, other.best, *other.others], poses_scored=scored)
+            # The other search's poses are scored on another scale: they are tried, and not listed beside these.
+            found = replace(found, poses_scored=scored)
             named = [("header", from_header(fixed.grid)), ("centre", from_centres(fixed.grid, moving.grid))]
             others = [other.best, *found.contenders()[1:2]]
             others += [Candidate(pose, 0.0, origin) for origin, pose in named]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # What a method does, in a line. One that is not here is shown by its name alone.
 METHODS = {
     "linear": "a search of poses, then steps from coarse to fine",
-    "drmime": "mutual information learnt by a small network, all resolutions at once",
+    "drmime": "mutual information learnt by a small network, from coarse to fine",
     "drmime-paper": "mutual information learnt by a small network, as published",
 }
 ORIGINS = {
