@@ -6,14 +6,14 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 PEERS_STAMP := $(PEERS)/.made
-BENCH_PEERS_STAMP := $(PEERS)/.made-elastix
+BENCH_PEERS_STAMP := $(PEERS)/.made-bench
 export INFOREG_PEERS_PYTHON ?= $(abspath $(PEERS))/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check gate peers bench-peers round-trips bench docs fuzz clean
+.PHONY: help demo test check gate peers bench-peers round-trips bench bench-deformable docs fuzz clean
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s%s\n", $$1, $$2 }' Makefile
 
 demo: $(STAMP) ## Register a made-up T2 to the MNI152 T1 template; prints the error before and after, and the report's path
 	$(BIN)/inforeg demo --overwrite $(ARGS)
@@ -32,13 +32,17 @@ gate: $(STAMP) $(PEERS_STAMP) ## Hold the geometry of every format, in every ori
 
 peers: $(PEERS_STAMP) ## Make the environment that the gate runs ANTs in, which `make test` uses where it is there
 
-bench-peers: $(BENCH_PEERS_STAMP) ## Put elastix there too, for `inforeg bench`: 1.6 GB
+bench-peers: $(BENCH_PEERS_STAMP) ## Put elastix and greedy there too, for `inforeg bench`: 1.6 GB
 
 round-trips: $(STAMP) ## Write and read 10,000 random files of every kind: an hour or two
 	$(BIN)/pytest --hypothesis-profile=thorough --timeout=0 tests/laws/test_round_trips.py $(ARGS)
 
-bench: $(STAMP) ## Measure against other tools: make bench DATA=folder
+bench: $(STAMP) ## Measure linear registration against other tools: make bench DATA=folder
 	$(BIN)/python benchmarks/linear/run.py $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+bench-deformable: $(STAMP) $(BENCH_PEERS_STAMP) ## The same for deformable registration: make bench-deformable DATA=folder OUT=folder
+	@test -n "$(OUT)" || { echo "expected a folder for the results: make bench-deformable DATA=folder OUT=folder" >&2; exit 1; }
+	$(BIN)/inforeg bench deformable --output "$(OUT)" $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 docs: $(STAMP) ## Run every block of the documentation
 	$(BIN)/pytest tests/docs $(ARGS)
@@ -66,6 +70,6 @@ $(PEERS_STAMP): benchmarks/peers-constraints.txt
 	@touch $@
 
 $(BENCH_PEERS_STAMP): $(PEERS_STAMP)
-	@echo "adding elastix to $(PEERS): ITK is large, this takes minutes"
-	$(PEERS)/bin/python -m pip install --quiet --constraint benchmarks/peers-constraints.txt itk-elastix
+	@echo "adding elastix and greedy to $(PEERS): ITK is large, this takes minutes"
+	$(PEERS)/bin/python -m pip install --quiet --constraint benchmarks/peers-constraints.txt itk-elastix picsl_greedy
 	@touch $@

@@ -4,14 +4,18 @@ import torch
 from torch import Tensor
 
 from inforeg.space import Grid
-from inforeg.transforms import BSpline, Composite, Displacement, Linear, Transform, group
+from inforeg.transforms import BSpline, Composite, Displacement, Linear, Transform, Velocity, group
 
 # A field moves points by about a voxel.
 _FIELD_MM = 2.0
 
 
 def sample(kind: str, grid: Grid, seed: int) -> Transform:
-    """A random transform of a kind (see `promises.KINDS`) that moves points of the field of view by millimetres."""
+    """A random transform that moves points of the field of view by millimetres.
+
+    Its kind is one of `promises.KINDS`, or "velocity32", "velocity64", or "flow": a matrix after a velocity field in
+    float32, as deformable registration finds it.
+    """
     generator = torch.Generator().manual_seed(seed)
     if kind in ("linear", "projective"):
         return linear(grid, generator, kind)
@@ -21,6 +25,10 @@ def sample(kind: str, grid: Grid, seed: int) -> Transform:
         return field(grid, generator, torch.float32 if kind.endswith("32") else torch.float64)
     if kind == "bspline":
         return spline(grid, generator)
+    if kind.startswith("velocity"):
+        return velocity(grid, generator, torch.float32 if kind.endswith("32") else torch.float64)
+    if kind == "flow":
+        return Composite((linear(grid, generator), velocity(grid, generator, torch.float32)))
     # The last part is applied first: there a field is asked at the centres of its own voxels.
     parts: list[Transform] = [linear(grid, generator), field(grid, generator, torch.float64)]
     if kind == "long chain":
@@ -40,6 +48,11 @@ def field(grid: Grid, generator: torch.Generator, dtype: torch.dtype) -> Displac
     """A displacement of its own for every voxel of the grid."""
     vectors = _FIELD_MM * torch.randn(grid.ndim, *grid.shape, generator=generator, dtype=torch.float64)
     return Displacement(vectors.to(dtype), grid)
+
+
+def velocity(grid: Grid, generator: torch.Generator, dtype: torch.dtype) -> Velocity:
+    """A velocity of its own for every voxel of the grid; on the way some leave it."""
+    return Velocity(field(grid, generator, dtype).vectors, grid)
 
 
 def spline(grid: Grid, generator: torch.Generator) -> BSpline:

@@ -36,6 +36,8 @@ KINDS = {
     "1Warp.nii.gz": "displacement32",
     "[0GenericAffine.mat,1]": "linear",
     "ants chain": "chain",
+    "ants flow": "flow",
+    "ants flow back": "flow",
     "linear.tfm": "linear",
     "chain.tfm": "long chain",
     "field.h5": "displacement64",
@@ -73,29 +75,33 @@ def written(file: str, ndim: int, way: tuple[int, int, str], folder: Path) -> Ca
     moving = oriented(ndim, other, kind, field_mm=27.0, spacing_mm=3.3, centre_mm=(12.0, -6.0, 23.0))
     noise = torch.rand(moving.shape, generator=torch.Generator().manual_seed(number))
     transform = sample(KINDS[file], fixed, seed=number)
-    inverted = file.endswith(",1]")
-    if file == "ants chain":
-        listed = write_ants_files(transform, folder)[0]
-        files = [str(folder / name) for name in listed.replace("-t ", "").split()]
+    if file.startswith("ants"):
+        inverse = None if file == "ants chain" else transform.inverse()
+        lists = write_ants_files(transform, folder, inverse)
+        listed = lists[1 if file.endswith("back") else 0].replace("-t ", "").split()
     else:
-        name = file.strip("[],1") if inverted else file
-        write_transform(transform, folder / name)
-        files = [str(folder / name)]
-    if inverted:
+        listed = [file]
+        write_transform(transform, folder / bare(file))
+    if file.endswith((",1]", "back")):
         transform = transform.inverse()
     points = points_near(fixed, 60, seed=number)
     job = {
         "dim": ndim,
         "fixed": image_file(np.zeros(fixed.shape, np.float32), fixed, folder, "fixed"),
         "moving": image_file(noise.numpy(), moving, folder, "moving"),
-        "transforms": files,
-        "inverted": [inverted] * len(files),
+        "transforms": [str(folder / bare(name)) for name in listed],
+        "inverted": [name.endswith(",1]") for name in listed],
         "outside": OUTSIDE,
         "points_lps": (points.numpy() * FLIP[ndim]).tolist(),
         "image": str(folder / "warped.npy"),
         "points": str(folder / "points.json"),
     }
     return Case(transform, fixed, moving, noise, points, job)
+
+
+def bare(listed: str) -> str:
+    """The file's name, which ANTs is given as `[name,1]` where it is to turn the matrix round."""
+    return listed.removeprefix("[").removesuffix(",1]")
 
 
 def image_file(values: np.ndarray, grid: Grid, folder: Path, name: str) -> str:

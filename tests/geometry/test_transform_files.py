@@ -101,6 +101,46 @@ def test_what_we_write_others_read(
                 compare(witness, transform, fixed, moving, f"{check}, {name}", where, within)
 
 
+FLOWS = [
+    pytest.param(form, kind, d, id=f"{form.name}{form.suffixes[0]}-{kind}-{d}D")
+    for form in WRITTEN
+    for kind, held_as in (
+        ("velocity32", "displacement32"),
+        ("velocity64", "displacement64"),
+        ("flow", "chain"),
+    )
+    if held_as in promise(form).holds
+    for d in promise(form).ndims
+]
+
+
+@pytest.mark.parametrize(("form", "kind", "ndim"), FLOWS)
+def test_velocity_fields_are_written_as_their_displacements(
+    form: Format, kind: str, ndim: int, tmp_path: Path, within: Within
+) -> None:
+    holds = promise(form)
+    for way in every_way(ndim)[:: 7 if ndim == 2 else 29]:
+        fixed, moving = grids(ndim, way)
+        transform = sample(kind, fixed, seed=way[0])
+        both = {"fixed": fixed, "moving": moving} if holds.grids else {}
+        points = fixed.points_mm()[::7] if holds.resampled else points_near(fixed, 60, seed=way[0])
+        # Both directions, as `register` writes them; a field in FSL's file would be of the other image's grid.
+        for name, told in (("there", transform), ("back", transform.inverse())):
+            if name == "back" and holds.resampled:
+                continue
+            path = tmp_path / f"{named(ndim, way)}-{name}{form.suffixes[0]}"
+            write_transform(told, path, format=form.name, **both)
+            where, check = f"{named(ndim, way)} {name}", f"{form.name} {form.suffixes[0]} {kind}"
+            again = read_transform(path, format=form.name, **both)(points)
+            apart = np.abs(again.numpy() - told(points).numpy()).max()
+            within(f"{check}: points, read by us [mm]", apart, POINTS_MM, where)
+            for witness in [
+                one for one, kinds in holds.seen_by if one == "SimpleITK" and "displacement64" in kinds
+            ]:
+                seen = WITNESSES[witness](path, form.name, fixed, moving)
+                compare(seen, told, fixed, moving, f"{check}, {witness}", where, within)
+
+
 def compare(
     witness: Witness,
     transform: Transform,

@@ -24,6 +24,7 @@ CHAINS = [*GROUPS, "rigid+affine", "auto"]
 # Every method by its name, with little to do where a default would take seconds.
 LITTLE: dict[str, dict[str, Any]] = {
     "linear": {"samples": 8_000},
+    "svf": {},
     "drmime": {"samples": 512, "learning": {"hidden": 16, "rate": 5e-3, "batch": 128}},
     "drmime-paper": {"iterations": 60, "hidden": 32, "network_rate": 1e-2},
 }

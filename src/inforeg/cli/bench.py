@@ -108,6 +108,91 @@ def drmime(
         _curves(plan, asked_methods, curves, quiet)
 
 
+def deformable(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for results and tables; it may be there.")
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", help="Folder of images: ms/, brats/ and oasis/; needed for all but --table-only."
+        ),
+    ] = None,
+    sets: Annotated[
+        str | None,
+        typer.Option(
+            "--sets",
+            help="Sets, with commas: known, oasis, oasis-contrast, tissue; all whose images are there if not given.",
+        ),
+    ] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            "--methods",
+            help="Methods, with commas: svf, ours with another metric (svf-lncc, ...), or other tools (syn-mi,"
+            " greedy-nmi, elastix-bspline, ...); svf and the usual tools that are installed if not given.",
+        ),
+    ] = None,
+    cases: Annotated[
+        int, typer.Option("--cases", min=1, max=10_000, help="Cases of each set, as far as it has them.")
+    ] = 12,
+    spacing: Annotated[
+        float,
+        typer.Option("--spacing", min=0.2, max=8.0, help="Spacing (mm) to bring the images to: 2, 1, 0.7."),
+    ] = 1.0,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=1.0, help="Seconds after which a run is given up.")
+    ] = 3600.0,
+    again: Annotated[bool, typer.Option("--again", help="Repeat runs that are done.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep what each run left, in runs/.")] = False,
+    table_only: Annotated[
+        bool, typer.Option("--table-only", help="Run nothing; make the tables of what is done.")
+    ] = False,
+    threads: options.Threads = None,
+    seed: options.Seed = 0,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
+) -> None:
+    """Register heads by our deformable method and other tools, each as a whole process; print tables.
+
+    Errors against known warps, overlap of labels, folds, inverse errors, seconds and memory. What is done is not
+    repeated: a run that was stopped goes on where it was.
+    """
+    console.start(quiet, verbose, debug)
+    _folders(output, data)
+    asked_sets, asked_methods = _names(sets), _names(methods)
+
+    import torch
+
+    from inforeg.bench.deformable.contestants import chosen_methods
+    from inforeg.bench.deformable.run import Plan, run
+    from inforeg.bench.deformable.sets import chosen_sets
+
+    chosen, notes = chosen_sets(asked_sets, data, needed=not table_only)
+    contestants, more = chosen_methods(asked_methods, needed=not table_only)
+    if not table_only:
+        for note in (*notes, *more):
+            console.say(note, quiet)
+        assert data is not None
+        plan = Plan(
+            output=output,
+            sets=chosen,
+            methods=contestants,
+            data=data,
+            cases=cases,
+            spacing_mm=spacing,
+            threads=threads or torch.get_num_threads(),
+            seed=seed,
+            limit_s=timeout,
+            again=again,
+            keep=keep,
+        )
+        run(plan, lambda line: console.say(line, quiet))
+        chosen, contestants = [], []
+    _deformable_tables(output, seed, chosen, contestants)
+
+
 def kidney(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for results and pictures; it may be there.")
@@ -169,6 +254,24 @@ def _tables(plan: "Plan", sets: list[str] | None = None, methods: list[str] | No
     text = markdown(rows)
     if rows:
         with atomic_path(plan.output / "tables.md", overwrite=True) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    console.say(text.rstrip("\n"))
+
+
+def _deformable_tables(output: Path, seed: int, sets: list[str], methods: list[str]) -> None:
+    """The tables of all that was ever run with this seed; of some sets and methods, where they are given."""
+    from inforeg.bench.deformable.results import read_rows
+    from inforeg.bench.deformable.table import markdown
+    from inforeg.io import atomic_path
+
+    rows = [
+        row
+        for row in read_rows(output / "results.jsonl")
+        if row.seed == seed and (not sets or row.set in sets) and (not methods or row.method in methods)
+    ]
+    text = markdown(rows)
+    if rows:
+        with atomic_path(output / "tables.md", overwrite=True) as temporary:
             temporary.write_text(text, encoding="utf-8")
     console.say(text.rstrip("\n"))
 

@@ -1,16 +1,18 @@
-"""`inforeg evaluate`: point errors and overlaps, against answers that are known."""
+"""`inforeg evaluate`: points, labels and fields against answers that are known, and fields by themselves."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from inforeg.cli import chain, console, names, options
+from inforeg.cli.measures import of_inverse, of_labels, of_points, of_smoothness, of_truth
+from inforeg.cli.measures_in_words import in_words
 from inforeg.errors import UsageError
 
 if TYPE_CHECKING:
-    from inforeg.register.chains import Link
+    from inforeg.register.chains import Chain, Link
+    from inforeg.space import Grid
 
 
 def evaluate(
@@ -34,42 +36,76 @@ def evaluate(
         Path | None, typer.Option("--moving-labels", help="Labels of the moving image, warped here by -t.")
     ] = None,
     transform: options.Chain = None,
+    truth: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--truth",
+            help="The true transform, fixed to moving, for the error at every voxel; as -t, several too.",
+        ),
+    ] = None,
+    inverse: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--inverse",
+            help="Files of the inverse of -t, in the order in which points travel from moving to fixed; folders that"
+            " register wrote bring theirs.",
+        ),
+    ] = None,
     fixed: Annotated[
-        Path | None, typer.Option("--fixed", "-f", help="The fixed image; needed for points in voxels.")
+        Path | None,
+        typer.Option(
+            "--fixed",
+            "-f",
+            help="The fixed image: at its voxels, folds, the inverse and --truth are measured; needed for points in"
+            " voxels.",
+        ),
     ] = None,
     moving: Annotated[
         Path | None, typer.Option("--moving", "-m", help="The moving image; needed for points in voxels.")
+    ] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option("--mask", help="Where folds, the inverse and --truth are measured, inside above 0.5."),
     ] = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     debug: options.Debug = False,
 ) -> None:
-    """Measure point errors (TRE, mm), label overlap (Dice), or both, before and after the transforms."""
+    """Measure errors at points (TRE, mm), of labels (Dice, HD95, ASSD), and of whole transforms.
+
+    Against answers that are known, before and after the transforms: points, labels, or a true transform. By itself, at
+    the voxels of the fixed image: folds, how evenly volumes change, and how well the inverse undoes it.
+    """
     console.start(quiet, verbose, debug)
     if space is not None:
         names.one_of("--space", space, names.SPACES)
     with_points = _pair("points", fixed_points, moving_points)
     with_labels = _pair("labels", fixed_labels, moving_labels)
-    if with_points is None and with_labels is None:
-        raise UsageError("expected --fixed-points and --moving-points, or --fixed-labels and --moving-labels")
+    place = fixed if fixed is not None else mask
+    _check(with_points or with_labels, transform, truth, inverse, place, mask)
     if with_points and space == "voxel" and (fixed is None or moving is None):
         raise UsageError("--space voxel: give the images the points were marked on, --fixed and --moving")
-    links = chain.read_links(transform or [], None)
+    grids = (chain.grid_of(fixed), chain.grid_of(moving))
+    links = chain.read_links(transform or [], None, *grids)
     found: dict[str, Any] = {}
     words = []
     if with_points:
-        found["points"], said = _points(*with_points, space, fixed, moving, links)
+        found["points"], said = of_points(*with_points, space, fixed, moving, links)
         words.append(said)
     if with_labels:
-        found["labels"], said = _labels(*with_labels, links)
+        found["labels"], said = of_labels(*with_labels, links)
+        words.append(said)
+    if place is not None and (truth or links):
+        fields, said = _fields(links, truth or [], inverse or [], place, moving, mask, grids)
+        found |= fields
         words.append(said)
     if json:
         console.say_json(found)
         return
     if links:
         console.say(words[0], quiet)
-    for line in _table(found):
+    for line in in_words(found):
         console.say(line)
 
 
@@ -79,60 +115,51 @@ def _pair(what: str, of_fixed: Path | None, of_moving: Path | None) -> tuple[Pat
     return None if of_fixed is None or of_moving is None else (of_fixed, of_moving)
 
 
-def _points(
-    of_fixed: Path,
-    of_moving: Path,
-    space: str | None,
-    fixed: Path | None,
-    moving: Path | None,
-    links: "list[Link]",
-) -> tuple[dict[str, Any], str]:
-    from inforeg.evaluate import point_errors, tre_mm
-    from inforeg.io import read_points
-
-    a = read_points(of_fixed, space=space, grid=chain.grid_of(fixed))  # type: ignore[arg-type]
-    b = read_points(of_moving, space=space, grid=chain.grid_of(moving))  # type: ignore[arg-type]
-    found = chain.between(links, of_fixed, of_moving, a.shape[1])
-    result = {"before": asdict(point_errors(tre_mm(None, a, b)))}
-    if links:
-        result["after"] = asdict(point_errors(tre_mm(found.transform, a, b)))
-    return result, found.words
-
-
-def _labels(of_fixed: Path, of_moving: Path, links: "list[Link]") -> tuple[dict[str, Any], str]:
-    from inforeg.evaluate import dice
-    from inforeg.image import resample_labels
-    from inforeg.io import read_labels
-
-    fixed, moving = read_labels(of_fixed), read_labels(of_moving)
-    if fixed.grid.ndim != moving.grid.ndim:
+def _check(
+    pairs: Any,
+    transform: list[Path] | None,
+    truth: list[Path] | None,
+    inverse: list[Path] | None,
+    place: Path | None,
+    mask: Path | None,
+) -> None:
+    """Raise `UsageError` for options that would do nothing."""
+    if mask is not None and not (truth or transform):
+        raise UsageError("--mask says where transforms are measured: give --truth or --transform")
+    if inverse and not transform:
+        raise UsageError("--inverse: give the transforms that it undoes, --transform")
+    for name, given in (("--truth", truth), ("--inverse", inverse)):
+        if given and place is None:
+            raise UsageError(f"{name}: give the image at whose voxels to measure, --fixed (or --mask)")
+    if not (pairs or truth or (transform and place)):
         raise UsageError(
-            f"expected both in 2-D or both in 3-D: {of_fixed} is {fixed.grid.ndim}-D,"
-            f" {of_moving} is {moving.grid.ndim}-D"
+            "expected --fixed-points and --moving-points, or --fixed-labels and --moving-labels, or --truth,"
+            " or --transform with --fixed"
         )
-    found = chain.between(links, of_fixed, of_moving, fixed.grid.ndim)
-    result: dict[str, Any] = {}
-    for when in ("before", "after") if links else ("before",):
-        through = found.transform if when == "after" else None
-        scores = dice(fixed, resample_labels(moving, fixed.grid, through))
-        result[when] = {
-            "mean_dice": sum(scores.values()) / len(scores) if scores else None,
-            "dice": {str(label): value for label, value in sorted(scores.items())},
-        }
-    return result, found.words
 
 
-def _table(found: dict[str, Any]) -> list[str]:
-    lines = []
-    for when, errors in found.get("points", {}).items():
-        lines.append(
-            f"TRE {when}: mean {errors['mean_mm']:.3f} mm, median {errors['median_mm']:.3f}, 90 %"
-            f" {errors['p90_mm']:.3f}, largest {errors['max_mm']:.3f} ({errors['count']} points)"
-        )
-    for when, scores in found.get("labels", {}).items():
-        if scores["mean_dice"] is None:
-            lines.append(f"Dice {when}: there are no labels but the background")
-            continue
-        lines.append(f"Dice {when}: mean {scores['mean_dice']:.4f} over {len(scores['dice'])} labels")
-        lines += [f"  {label:>8} {value:.4f}" for label, value in scores["dice"].items()]
-    return lines
+def _fields(
+    links: "list[Link]",
+    truth: list[Path],
+    inverse: list[Path],
+    place: Path,
+    moving: Path | None,
+    mask: Path | None,
+    grids: "tuple[Grid | None, Grid | None]",
+) -> tuple[dict[str, Any], str]:
+    """What is measured at the voxels of the fixed image, or of a mask."""
+    from inforeg.cli.masks import voxels_inside
+
+    grid = grids[0] if grids[0] is not None else chain.grid_of(place)
+    assert grid is not None
+    where = None if mask is None else voxels_inside(mask, grid, place)
+    there = moving if moving is not None else Path("the moving image")
+    found: Chain = chain.between(links, place, there, grid.ndim)
+    measured: dict[str, Any] = {}
+    if truth:
+        answer, _ = chain.read_plain_chain(truth, None, grid, grids[1])
+        measured["truth"] = of_truth(found.transform if links else None, answer, grid, where)
+    if links:
+        measured["jacobian"] = of_smoothness(found.transform, grid, where)
+        measured["inverse"] = of_inverse(found, inverse, (grid, grids[1]), where)
+    return measured, found.words

@@ -3,12 +3,13 @@
 from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from inforeg.cli import console, options
 from inforeg.cli.chain import grid_of, read_plain_chain
+from inforeg.cli.masks import voxels_inside
 from inforeg.cli.writing import refuse
 from inforeg.errors import UsageError
 
@@ -56,24 +57,14 @@ def jacobian(
 
     from inforeg.evaluate import jacobian_determinants, jacobian_summary
     from inforeg.image import Image
-    from inforeg.image.sample import covers
-    from inforeg.io import read_image, write_image
+    from inforeg.io import write_image
 
     if threads is not None:
         torch.set_num_threads(threads)
     grid = grid_of(reference)
     assert grid is not None
     chain, words = read_plain_chain(paths, from_format, grid, grid_of(moving))
-    where = None
-    if mask is not None:
-        region = read_image(mask)
-        if region.grid.ndim != grid.ndim:
-            raise UsageError(
-                f"expected a mask of as many axes as {reference} ({grid.ndim}-D), {mask} is {region.grid.ndim}-D"
-            )
-        where = covers(region, grid).reshape(grid.shape)
-        if not bool(where.any()):
-            raise UsageError(f"{mask} covers no voxel of {reference}")
+    where = None if mask is None else voxels_inside(mask, grid, reference)
     determinants = jacobian_determinants(chain, grid)
     found = jacobian_summary(determinants, where)
     if output is not None:
@@ -81,20 +72,25 @@ def jacobian(
         values = torch.where(determinants > 0, determinants, torch.nan).log() if log else determinants
         write_image(Image(values.float()[None, None], grid), output, dtype="float32", overwrite=overwrite)
     if json:
-        figures = {name: value if isfinite(value) else None for name, value in asdict(found).items()}
         written = None if output is None else str(output)
         console.say_json(
-            {"chain": [str(path) for path in paths], "words": words, "output": written} | figures
+            {"chain": [str(path) for path in paths], "words": words, "output": written} | for_programs(found)
         )
         return
     console.say(words, quiet)
-    for line in _table(found):
+    for line in in_words(found):
         console.say(line)
     if output is not None:
         console.say(f"written: {output}", quiet)
 
 
-def _table(found: "JacobianSummary") -> list[str]:
+def for_programs(found: "JacobianSummary") -> dict[str, Any]:
+    """The figures as JSON can hold them: none for what is not a number."""
+    return {name: value if isfinite(value) else None for name, value in asdict(found).items()}
+
+
+def in_words(found: "JacobianSummary") -> list[str]:
+    """The figures, line by line."""
     lines = [
         f"determinant: smallest {found.smallest:.4g}, largest {found.largest:.4g}, mean {found.mean:.4g}"
         f" ({found.voxels} voxels)",

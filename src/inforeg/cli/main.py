@@ -59,7 +59,7 @@ for command in (
 ):
     app.command(epilog=EPILOG)(command)
 # And so is a benchmark.
-for benchmark in (bench.drmime, bench.kidney):
+for benchmark in (bench.drmime, bench.kidney, bench.deformable):
     bench.app.command(epilog=EPILOG)(benchmark)
 app.add_typer(bench.app, name="bench", epilog=EPILOG)
 

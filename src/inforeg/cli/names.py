@@ -6,13 +6,13 @@ from pathlib import Path
 
 from inforeg.errors import UsageError, did_you_mean
 
-TRANSFORMS = ("translation", "rigid", "similarity", "affine", "projective", "auto")
+TRANSFORMS = ("translation", "rigid", "similarity", "affine", "projective", "svf", "auto")
 STARTS = ("auto", "header", "centre", "mass", "moments", "search")
 INTERPOLATIONS = ("linear", "nearest", "bspline")
 FORMATS = ("itk", "minc", "elastix", "fsl", "freesurfer", "afni", "plain", "x5", "inforeg")
 SPACES = ("ras", "lps", "voxel")
 METRICS = ("mi", "nmi", "mine", "mse", "ncc")
-METHODS = ("linear", "drmime", "drmime-paper")
+METHODS = ("linear", "svf", "drmime", "drmime-paper")
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 

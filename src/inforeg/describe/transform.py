@@ -1,5 +1,6 @@
 """A transform file in figures and in words: its chain, part by part, in the order in which points travel."""
 
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from inforeg.evaluate import jacobian_determinants, jacobian_summary
 from inforeg.io.grids import read_grid
 from inforeg.io.transforms import formats_of, read_transform
 from inforeg.space import Grid
-from inforeg.transforms import BSpline, Composite, Displacement, Linear, Transform
+from inforeg.transforms import BSpline, Composite, Displacement, Linear, Transform, as_displacements
 from inforeg.transforms.base import in_chunks
 
 
@@ -36,8 +37,10 @@ def transform_facts(
 ) -> dict[str, Any]:
     """The parts of a chain; shifts are said at `centre_mm`, taken along the chain.
 
-    Without one it is the centre of the first grid in the chain, or the world's origin.
+    Without one it is the centre of the first grid in the chain, or the world's origin. Velocity fields are described as
+    the displacements they amount to, as files hold them.
     """
+    transform = as_displacements(transform)
     parts = transform.parts if isinstance(transform, Composite) else (transform,)
     travelled = parts[::-1]
     about = "the centre of the fixed image"
@@ -69,8 +72,9 @@ def transform_lines(facts: dict[str, Any]) -> list[str]:
         f"{facts['file']}: {facts['format']} transform, {facts['dimensions']}-D, fixed to moving points, {count}"
     ]
     for n, part in enumerate(parts, start=1):
-        describe = {"linear": linear_line, "displacement": _field_line, "bspline": _spline_line}[part["kind"]]
-        lines.append(f"{n}. {describe(part)}")
+        describe = {"linear": linear_line, "displacement": _field_line, "bspline": _spline_line}
+        # No file holds the others: their kind is all that is said.
+        lines.append(f"{n}. {describe.get(part['kind'], itemgetter('kind'))(part)}")
     if any(part["kind"] == "linear" for part in parts):
         lines.append(f"shifts are those of {facts['shifts_at']}")
     return lines

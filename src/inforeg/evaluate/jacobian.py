@@ -1,19 +1,16 @@
 """How a transform changes volumes: determinants of its derivative, and where it folds."""
 
-from dataclasses import dataclass
-from math import prod
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from inforeg.errors import UsageError
+from inforeg.evaluate.slabs import slabs, voxel_index
 from inforeg.space import Grid
 from inforeg.transforms import Linear, Transform
 from inforeg.transforms.linear import compose
-
-# Voxels that are mapped at a time, so that memory beyond the result does not grow with it.
-_SLAB_VOXELS = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -48,13 +45,11 @@ def jacobian_determinants(transform: Transform, grid: Grid) -> Float[Tensor, "*s
         raise UsageError(f"expected a {grid.ndim}-D transform for this grid, got a {transform.ndim}-D one")
     transform = compose((transform,))
     result = torch.empty(grid.shape, dtype=torch.float64)
-    rows = max(1, _SLAB_VOXELS // prod(grid.shape[1:]))
-    for start in range(0, grid.shape[0], rows):
-        end = min(start + rows, grid.shape[0])
-        result[start:end] = (
-            _exact(transform, grid, start, end)
+    for rows in slabs(grid):
+        result[rows.start : rows.stop] = (
+            _exact(transform, grid, rows)
             if isinstance(transform, Linear)
-            else _differences(transform, grid, start, end)
+            else _differences(transform, grid, rows)
         )
     return result
 
@@ -83,21 +78,39 @@ def jacobian_summary(
     )
 
 
-def _exact(transform: Linear, grid: Grid, start: int, end: int) -> Tensor:
-    shape = (end - start, *grid.shape[1:])
+def smoothness(
+    transform: Transform, grid: Grid, where: Bool[Tensor, "*shape"] | None = None
+) -> JacobianSummary:
+    """Folds, SDlogJ and the range of the determinants of a transform at the voxel centres of `grid`, or of a mask.
+
+    It is `jacobian_summary` of `jacobian_determinants`; of an affine transform, the same everywhere, only one is taken.
+    Raises what they do.
+    """
+    transform = compose((transform,))
+    if not (isinstance(transform, Linear) and transform.is_affine):
+        return jacobian_summary(jacobian_determinants(transform, grid), where)
+    one = jacobian_summary(jacobian_determinants(transform, Grid((1,) * grid.ndim, grid.voxel_to_world)))
+    voxels = grid.voxel_count if where is None else int(where.sum())
+    if voxels == 0:
+        raise UsageError("expected at least one determinant, got none; is the mask empty?")
+    return replace(one, voxels=voxels, folds=one.folds * voxels)
+
+
+def _exact(transform: Linear, grid: Grid, rows: range) -> Tensor:
+    shape = (len(rows), *grid.shape[1:])
     if transform.is_affine:
         constant: Tensor = torch.linalg.det(transform.matrix[:-1, :-1])
         return constant.expand(shape)
-    index = _index(grid, range(start, end)).reshape(-1, grid.ndim)
+    index = voxel_index(grid, rows).reshape(-1, grid.ndim)
     determinants: Tensor = torch.linalg.det(transform.jacobian(grid.to_world(index)))
     return determinants.reshape(shape)
 
 
-def _differences(transform: Transform, grid: Grid, start: int, end: int) -> Tensor:
+def _differences(transform: Transform, grid: Grid, rows: range) -> Tensor:
     d = grid.ndim
     # One more row on either side, where there is one.
-    low, high = max(start - 1, 0), min(end + 1, grid.shape[0])
-    index = _index(grid, range(low, high))
+    low, high = max(rows.start - 1, 0), min(rows.stop + 1, grid.shape[0])
+    index = voxel_index(grid, range(low, high))
     moved = _moved(transform, grid, index)
     columns = []
     for axis in range(d):
@@ -107,7 +120,7 @@ def _differences(transform: Transform, grid: Grid, start: int, end: int) -> Tens
             column = _moved(transform, grid, index + half) - _moved(transform, grid, index - half)
         else:
             column = _slope(moved, axis)
-        columns.append(column[start - low : end - low])
+        columns.append(column[rows.start - low : rows.stop - low])
     # Per voxel of the grid on the way in, mm on the way out.
     return _determinant(columns) / float(torch.linalg.det(grid.voxel_to_world[:d, :d]))
 
@@ -129,12 +142,6 @@ def _slope(moved: Tensor, axis: int) -> Tensor:
     steps = moved.narrow(axis, 1, n - 1) - before
     inner = (steps.narrow(axis, 1, n - 2) + steps.narrow(axis, 0, n - 2)) / 2
     return torch.cat((steps.narrow(axis, 0, 1), inner, steps.narrow(axis, n - 2, 1)), dim=axis)
-
-
-def _index(grid: Grid, rows: range) -> Tensor:
-    axes = [torch.arange(n, dtype=torch.float64) for n in grid.shape]
-    axes[0] = torch.arange(rows.start, rows.stop, dtype=torch.float64)
-    return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
 
 
 def _moved(transform: Transform, grid: Grid, index: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from inforeg.errors import UsageError
+from inforeg.evaluate.label_pairs import check_one_grid
 from inforeg.image import Labels
 
 # Ids up to this span are counted in a table; wider ones are made consecutive first.
@@ -21,11 +21,7 @@ def dice(
     `background`. A label that is in neither map has no overlap to speak of: NaN, not 1. Raises `UsageError`
     for maps on different grids.
     """
-    if fixed.data.shape != warped.data.shape or not fixed.grid.same_as(warped.grid, tolerance_mm=1e-2):
-        raise UsageError(
-            f"expected label maps on one grid, got {fixed.grid} and {warped.grid};"
-            " resample one first (inforeg apply -n label)"
-        )
+    check_one_grid(fixed, warped)
     x, y, ids = _consecutive(fixed.data.reshape(-1), warped.data.reshape(-1))
     count = len(ids)
     in_fixed, in_warped = torch.bincount(x, minlength=count), torch.bincount(y, minlength=count)

@@ -1,5 +1,6 @@
 """Values between the voxels of a grid, at given points, with their exact derivatives."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -45,6 +46,28 @@ def vectors_and_gradients(
     place = _Place.of(tuple(vectors.shape[1:]), voxel)
     found = [place.value_and_gradient(channel.reshape(-1)) for channel in vectors]
     return torch.stack([value for value, _ in found], dim=-1), torch.stack([g for _, g in found], dim=1)
+
+
+def on_lines(vectors: Float[Tensor, "c ..."], lines: Sequence[Float[Tensor, " _"]]) -> Float[Tensor, "c ..."]:
+    """Linear interpolation of `c` channels at all the points of a lattice that runs along the axes.
+
+    `lines` has, for each axis, the voxel indices at which the lattice lies; the result is `(c, *lengths of lines)`. One
+    axis after the other is interpolated, which takes a fraction of the time of eight neighbours for every point. Points
+    outside the outer faces get 0, unlike those of `vectors_at`.
+    """
+    # First the axis that is cut into slabs; of the others the last, whose neighbours are picked one by one, while few.
+    for axis in (1, *range(len(lines), 1, -1)):
+        n, x = vectors.shape[axis], lines[axis - 1]
+        inside = inside_grid(x[:, None], (n,)).to(vectors)
+        bounded = x.clamp(0, n - 1)
+        low = bounded.floor().clamp(max=max(n - 2, 0))
+        share = (bounded - low).to(vectors)
+        index = low.to(vectors.device, torch.int64)
+        ends = (vectors.ndim - 1 - axis) * [1]
+        after = vectors.index_select(axis, (index + 1).clamp(max=n - 1))
+        before = vectors.index_select(axis, index).mul_((inside * (1 - share)).reshape(-1, *ends))
+        vectors = before.addcmul_(after, (inside * share).reshape(-1, *ends))
+    return vectors
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,38 @@ def sample(
     return _grid_sample(image.data, voxel, mode), inside
 
 
+def sample_displaced(
+    data: Float[Tensor, "b c *shape"], shift_voxel: Float[Tensor, "b d *shape"]
+) -> Float[Tensor, "b c *shape"]:
+    """Values at the voxel centres moved by `shift_voxel`, one shift for each voxel, in voxels along the axes.
+
+    Points that leave the grid take the edge's value. Differentiable in both; in the precision of `data`.
+    """
+    b, c, *shape = data.shape
+    d = len(shape)
+    moved = []
+    for axis in reversed(range(d)):  # the order of grid_sample's coordinates
+        n = shape[axis]
+        centres = (2 * torch.arange(n, dtype=torch.float64) + 1) / n - 1
+        along = centres.to(data).reshape(-1, *[1] * (d - 1 - axis))
+        moved.append(torch.add(along, shift_voxel[:, axis], alpha=2 / n))
+    values = _read(data, torch.stack(moved, dim=-1).reshape(b, -1, d), "linear")
+    return values.reshape(b, c, *shape)
+
+
+def sample_where(
+    data: Float[Tensor, "b c *shape"], voxel: Float[Tensor, "b d *places"]
+) -> Float[Tensor, "b c *places"]:
+    """Values at voxel indices, one tensor of them for each axis of the data; beyond the grid the edge's value.
+
+    The indices' own precision is kept until they are scaled. Differentiable in both.
+    """
+    b, d, *places = voxel.shape
+    scaled = [voxel[:, axis] * (2 / n) + (1 - n) / n for axis, n in enumerate(data.shape[2:])]
+    coordinates = torch.stack([c.to(data.dtype) for c in reversed(scaled)], dim=-1).reshape(b, -1, d)
+    return _read(data, coordinates, "linear").reshape(b, -1, *places)
+
+
 def in_mask(mask: Image, points_mm: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
     """Whether world points lie in a mask (above 0.5); what is beyond its field of view does not."""
     values, inside = sample(mask, points_mm[None].to(mask.data), mode="nearest")
@@ -68,8 +100,12 @@ def _grid_sample(data: Tensor, voxel: Tensor, mode: str) -> Tensor:
         voxel = torch.floor(voxel + 0.5)
     size = torch.tensor(shape, dtype=voxel.dtype, device=voxel.device)
     coordinates = ((2 * voxel + 1) / size - 1).flip(-1).to(data.dtype)
-    n = coordinates.shape[-2]
-    coordinates = coordinates.expand(b, n, d)
+    return _read(data, coordinates.expand(b, -1, d), mode)
+
+
+def _read(data: Tensor, coordinates: Tensor, mode: str) -> Tensor:
+    """Values `(b, c, n)` at positions `(b, n, d)` in grid_sample's own coordinates."""
+    b, n, d = coordinates.shape
     # CPU kernels run one thread per batch entry: a batch of one is dealt out as several views of the same image.
     parts = torch.get_num_threads() if data.device.type == "cpu" and b == 1 and n > 4096 else 1
     pad = -n % parts
@@ -78,7 +114,8 @@ def _grid_sample(data: Tensor, voxel: Tensor, mode: str) -> Tensor:
     if parts > 1:
         coordinates = coordinates.reshape(parts, -1, d)
         data = data.expand(parts, *data.shape[1:])
-    lattice = coordinates.reshape(coordinates.shape[0], -1, *([1] * (d - 1)), d).contiguous()
+    # In one long row: its inner loop is the quick one.
+    lattice = coordinates.reshape(coordinates.shape[0], *[1] * (d - 1), -1, d).contiguous()
     values = functional.grid_sample(
         data,
         lattice,

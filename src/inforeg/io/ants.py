@@ -9,7 +9,7 @@ import torch
 from inforeg.errors import WriteError
 from inforeg.io.atomic import atomic_path, refuse_file
 from inforeg.io.transforms import write_transform
-from inforeg.transforms import Composite, Displacement, Linear, Transform
+from inforeg.transforms import Composite, Displacement, Linear, Transform, as_displacements
 
 
 def write_ants_files(
@@ -23,11 +23,11 @@ def write_ants_files(
 
     Numbers count from the part that is applied last to fixed points, as ANTs counts its stages. What is returned goes
     to antsApplyTransforms: first the `-t` options that draw the moving image on the fixed grid, then, where every part
-    has an inverse, those for the other way. Raises `WriteError` for parts that ANTs has no file for, and
-    `OutputExists` without `overwrite`.
+    has an inverse, those for the other way. A velocity field is written as its displacements. Raises `WriteError` for
+    parts that ANTs has no file for, and `OutputExists` without `overwrite`.
     """
-    parts = transform.parts if isinstance(transform, Composite) else (transform,)
-    back = inverse.parts if isinstance(inverse, Composite) else (inverse,)
+    parts = _parts(transform)
+    back = () if inverse is None else _parts(inverse)
     files: dict[str, Transform] = {}
     there: list[str] = []
     otherwise: list[str] = []
@@ -46,6 +46,7 @@ def write_ants_files(
         else:
             raise WriteError(
                 f"ANTs has no file for a {type(part).__name__}; inforeg compose turns it into a field"
+                " (Displacement.of, on a grid)"
             )
     for name in files:
         refuse_file(Path(folder) / name, overwrite)
@@ -54,6 +55,11 @@ def write_ants_files(
         for name, part in files.items():
             write_transform(part, together.enter_context(atomic_path(Path(folder) / name, overwrite)))
     return [" ".join(there), *([" ".join(otherwise)] if len(otherwise) == len(parts) else [])]
+
+
+def _parts(transform: Transform) -> tuple[Transform, ...]:
+    held = as_displacements(transform)
+    return held.parts if isinstance(held, Composite) else (held,)
 
 
 def _float32(field: Displacement) -> Displacement:

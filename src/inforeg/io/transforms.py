@@ -13,7 +13,7 @@ from inforeg.io.files import check_there
 from inforeg.io.streams import Stream
 from inforeg.io.transform_formats import FORMATS, Context, Format, MissingImages
 from inforeg.space import Grid
-from inforeg.transforms import Transform
+from inforeg.transforms import Transform, as_displacements
 
 _HEAD_BYTES = 4096
 
@@ -72,9 +72,9 @@ def write_transform(
     """Write a transform in the format that the file's name says, or `format` where several have that ending.
 
     `centre_mm` (RAS+) is the centre that ITK's matrices are written about; it changes the numbers, not the
-    transform. Formats that count in voxels (FSL, FreeSurfer) need the grids of both images. The same transform gives
-    the same bytes. Raises `WriteError` for a transform the format cannot hold, and `OutputExists` without
-    `overwrite`.
+    transform. Formats that count in voxels (FSL, FreeSurfer) need the grids of both images. A velocity field is
+    written as the displacements it amounts to, on its own grid. The same transform gives the same bytes. Raises
+    `WriteError` for a transform the format cannot hold, and `OutputExists` without `overwrite`.
     """
     path = Path(path)
     chosen = next((f for f in _of_suffix(path, format, "to write") if f.writes), None)
@@ -83,7 +83,7 @@ def write_transform(
             f"{format or path.suffix} is read and not written; use one of {_endings(writes=True)}"
         )
     with atomic_path(path, overwrite) as temporary:
-        chosen.load().write(transform, temporary, Context(fixed, moving, centre_mm))
+        chosen.load().write(as_displacements(transform), temporary, Context(fixed, moving, centre_mm))
 
 
 def formats_of(path: Path, format: str | None = None) -> list[Format]:

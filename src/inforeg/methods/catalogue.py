@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from inforeg.errors import UsageError, did_you_mean
+from inforeg.methods.deformable import Deformable, deformable
 from inforeg.methods.drmime import Drmime, drmime
 from inforeg.methods.drmime_paper import DrmimePaper, drmime_paper
 from inforeg.methods.linear import LinearMethod, linear_method
@@ -26,6 +27,7 @@ class Entry:
 # A method is one line here.
 METHODS: dict[str, Entry] = {
     "linear": Entry(LinearMethod, linear_method),
+    "svf": Entry(Deformable, deformable),
     "drmime": Entry(Drmime, drmime),
     "drmime-paper": Entry(DrmimePaper, drmime_paper),
 }

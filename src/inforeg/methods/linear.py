@@ -1,6 +1,6 @@
 """The linear method: search all poses, then climb mutual information from coarse to fine by Newton steps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, ClassVar, get_args
 
@@ -9,7 +9,7 @@ import torch
 from inforeg.errors import UsageError, did_you_mean
 from inforeg.image import Image
 from inforeg.methods.method import Progress
-from inforeg.methods.pair import prepare_pair
+from inforeg.methods.pair import Pair, prepare_pair
 from inforeg.methods.result import Result
 from inforeg.methods.stages import Group, LinearRun, LinearSettings, LinearStage
 from inforeg.methods.starting import find_start
@@ -42,9 +42,20 @@ class LinearMethod(LinearSettings):
         Raises `PairError` where there is nothing to register: no object in one image, or a mask without any.
         """
         began = perf_counter()
-        report = progress or (lambda _name, _share: None)
         pair = prepare_pair(fixed, moving, fixed_mask, moving_mask)
         generator = torch.Generator().manual_seed(self.seed)
+        found = self.on(pair, start, generator, progress)
+        return replace(found, seconds=perf_counter() - began)
+
+    def on(
+        self,
+        pair: Pair,
+        start: Linear | None,
+        generator: torch.Generator,
+        progress: Progress | None = None,
+    ) -> Result:
+        """Registers a pair that has been prepared; the seconds are left to whoever prepared it."""
+        report = progress or (lambda _name, _share: None)
         report("search", 0.1)
         found = find_start(pair, self.init, self.stages[0], start, generator)
         run = LinearRun(self, pair, generator)
@@ -66,12 +77,11 @@ class LinearMethod(LinearSettings):
             stages[-1].status,
             stages,
             quality,
-            fixed,
-            moving,
+            pair.images[0],
+            pair.images[1],
             self.to_dict(),
             found,
             notes,
-            perf_counter() - began,
         )
 
     def _margin(self, run: LinearRun, found: Start, tried: "list[_Attempt]") -> float | None:

@@ -54,7 +54,7 @@ class NeuralRun:
         self.settings, self.pair, self.shown = settings, pair, shown
         self.notes: list[str] = []
         # One channel on either side: what one network learns of intensities, a table holds exactly.
-        self.scalar = settings.table and pair.channels == (1, 1)
+        self.scalar = settings.table and all(image.channels == 1 for image in pair.images)
         self.tabled: Linear | None = None
         generator = torch.Generator().manual_seed(settings.seed)
         self.linear = LinearRun(

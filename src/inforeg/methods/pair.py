@@ -16,7 +16,7 @@ from inforeg.solve.start import View
 class Pair:
     """Both images, scalar, at all resolutions (fine to coarse), and where their objects are.
 
-    `channels` is how many each had before.
+    `images` are the two as they came.
     """
 
     fixed: list[Image]
@@ -27,21 +27,21 @@ class Pair:
     moving_view: View
     fixed_mask: Image | None
     moving_mask: Image | None
-    channels: tuple[int, int]
+    images: tuple[Image, Image]
 
     @property
     def notes(self) -> list[str]:
         """What is worth telling where a method compares the scalar images in place of colours."""
         return [
-            f"{name} has {channels} channels and is compared by their first principal component"
-            for name, channels in zip(("the fixed image", "the moving image"), self.channels, strict=True)
-            if channels > 1
+            f"{name} has {image.channels} channels and is compared by their first principal component"
+            for name, image in zip(("the fixed image", "the moving image"), self.images, strict=True)
+            if image.channels > 1
         ]
 
 
 def prepare_pair(fixed: Image, moving: Image, fixed_mask: Image | None, moving_mask: Image | None) -> Pair:
     """Scales, thins and looks over both images; raises `PairError` where there is no object in one of them."""
-    channels = fixed.channels, moving.channels
+    given = fixed, moving
     fixed, moving = to_scalar(fixed), to_scalar(moving)
     d = fixed.grid.ndim
     # Beyond the coarser image's own resolution there is nothing to compare.
@@ -60,7 +60,7 @@ def prepare_pair(fixed: Image, moving: Image, fixed_mask: Image | None, moving_m
     for images, mask, name in zip(levels, (fixed_mask, moving_mask), ("fixed", "moving"), strict=True):
         scaled, finer = normalise(images[coarse]), normalise(images[max(coarse - 1, 0)])
         views.append(View(scaled, finer, _object(scaled, mask, name), window(images[coarse]), mask))
-    return Pair(levels[0], levels[1], steps, coarse, views[0], views[1], fixed_mask, moving_mask, channels)
+    return Pair(levels[0], levels[1], steps, coarse, views[0], views[1], fixed_mask, moving_mask, given)
 
 
 def _object(image: Image, mask: Image | None, name: str) -> Foreground:

@@ -1,8 +1,6 @@
 """Mutual information by a network: the Donsker-Varadhan bound, trained while it is used (MINE)."""
 
-import math
-from collections.abc import Hashable
-from typing import Annotated, ClassVar, Literal, final
+from typing import Annotated, Literal, final
 
 import torch
 from jaxtyping import Float, Int
@@ -10,33 +8,24 @@ from pydantic import Field
 from torch import Tensor
 
 from inforeg.errors import UsageError
+from inforeg.metrics.donsker_varadhan import LARGEST_EXPONENT as LARGEST_EXPONENT
+from inforeg.metrics.donsker_varadhan import BiasCorrection, DonskerVaradhan, DonskerVaradhanSettings
+from inforeg.metrics.donsker_varadhan import running_log_mean as running_log_mean
 from inforeg.metrics.histogram import bin_centres, intensity_range, joint_histogram, place
-from inforeg.metrics.metric import Metric
-from inforeg.metrics.statistics_network import StatisticsNetwork
-from inforeg.settings import Settings
 
 Marginal = Literal["permutation", "derangement", "table"]
-BiasCorrection = Literal["none", "ema"]
-
-# A running mean may not be outrun by more than this power of e, or its gradients would be.
-LARGEST_EXPONENT = 20.0
 
 
-class MINESettings(Settings):
+class MINESettings(DonskerVaradhanSettings):
     """See `MINE`."""
 
-    channels: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
-    hidden: Annotated[int, Field(ge=1)]
     marginal: Marginal
     permutations: Annotated[int, Field(ge=1)]
     bins: Annotated[int, Field(ge=4)]
-    bias_correction: BiasCorrection
-    rate: Annotated[float, Field(gt=0, le=1)]
-    drift_penalty: Annotated[float, Field(ge=0)]
 
 
 @final
-class MINE(Metric):
+class MINE(DonskerVaradhan):
     """Minus the Donsker-Varadhan bound on mutual information, in nats, for any number of channels.
 
     `mean F(f, w) - log mean exp F(f, w')`, where F is a `StatisticsNetwork`, the first mean is over samples
@@ -53,18 +42,14 @@ class MINE(Metric):
       needs one channel on either side. In effect `exp F` is interpolated linearly between bins, which is as
       good as they are fine.
 
-    The gradient of the logarithm of a small sample's mean is biased. `bias_correction="ema"` divides by a
-    running mean instead, with this `rate`, kept in log-space; there is one per `key` (see `at`), as it
-    differs between images and levels of a pyramid. It changes gradients in training mode, never the value.
-    `drift_penalty` adds that times the squared logarithm, which pins the constant that the bound leaves free
-    (ReMINE, Choi and Lee 2020).
+    `hidden`, `bias_correction`, `rate` and `drift_penalty` are those of `DonskerVaradhan`. Pairs drawn from
+    the neighbourhood alone are what `LocalMINE` is for.
 
     Everything random is drawn from `generator`; without one, from one of its own, seeded with 0. `neutral` is
     zero. Raises `UsageError` for images of other numbers of channels than `channels`.
     """
 
-    symmetric: ClassVar[bool] = False
-    across_contrasts: ClassVar[bool] = True
+    settings: MINESettings
 
     def __init__(
         self,
@@ -79,8 +64,7 @@ class MINE(Metric):
         drift_penalty: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__()
-        self.settings: MINESettings = MINESettings(
+        settings = MINESettings(
             channels=channels,
             hidden=hidden,
             marginal=marginal,
@@ -94,55 +78,15 @@ class MINE(Metric):
             raise UsageError(
                 f"the marginal table needs one channel in either image, got {tuple(channels)}; shuffle them"
             )
-        self.generator = _or_fresh(generator)
-        self.network = StatisticsNetwork(sum(channels), hidden, self.generator)
-        self._key: Hashable = None
-        self._log_means: dict[Hashable, Tensor] = {}
-
-    def reset(self, generator: torch.Generator | None = None) -> None:
-        """Forget all that was learnt: a new network, new running means, randomness from `generator` on."""
-        self.generator = _or_fresh(generator)
-        self.network.reset(self.generator)
-        self._log_means.clear()
-
-    def at(self, key: Hashable) -> None:
-        """Keep running means for `key` (a level of a pyramid, a pair of images) from now on, apart from
-        others'."""
-        self._key = key
-
-    def neutral(self, fixed: Tensor, weight: Tensor | None = None) -> Tensor:
-        return fixed.new_zeros(fixed.shape[0])
-
-    def _compare(self, fixed: Tensor, warped: Tensor, weight: Tensor) -> Tensor:
-        made, got = tuple(self.settings.channels), (fixed.shape[1], warped.shape[1])
-        if got != made:
-            raise UsageError(
-                f"expected images of {made[0]} and {made[1]} channels, as MINE was made for, "
-                f"got {got[0]} and {got[1]}; make it with channels={got}"
-            )
-        costs = [self._compare_pair(x.T, y.T, w) for x, y, w in zip(fixed, warped, weight, strict=True)]
-        return torch.stack(costs).to(fixed.dtype)
+        super().__init__(settings, generator)
 
     def _compare_pair(self, fixed: Tensor, warped: Tensor, weight: Tensor) -> Tensor:
         # Samples without weight take no part in the shuffling, so that they cannot thin the pairs out.
         seen = weight > 0
-        fixed, warped, weight = fixed[seen], warped[seen], weight[seen]
+        fixed, warped, weight = fixed.T[seen], warped.T[seen], weight[seen]
         if weight.numel() < 2:
             return warped.sum() * 0.0
-        joint = (weight * self.network(fixed, warped)).sum() / weight.sum()
-        logits, log_weight = self._unpaired(fixed, warped, weight)
-        log_mean = torch.logsumexp(logits + log_weight, dim=0) - torch.logsumexp(log_weight, dim=0)
-        penalty = self.settings.drift_penalty * log_mean.square()
-        if self.training and self.settings.bias_correction == "ema":
-            running = running_log_mean(self._log_means.get(self._key), log_mean.detach(), self.settings.rate)
-            self._log_means[self._key] = running
-            ratio = (logits - running).clamp(max=LARGEST_EXPONENT).exp()
-            share = torch.softmax(log_weight, dim=0)
-            corrected = (share * ratio).sum()
-            # The plain value with the corrected gradient.
-            log_mean = log_mean.detach() + corrected - corrected.detach()
-        cost: Tensor = log_mean - joint + penalty
-        return cost
+        return self._bound(self.network(fixed, warped), weight, *self._unpaired(fixed, warped, weight))
 
     def _unpaired(self, fixed: Tensor, warped: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         """F at pairs that do not belong together, and the logarithms of their weights."""
@@ -179,17 +123,6 @@ class MINE(Metric):
         grid = torch.cartesian_prod(*centres)
         logits = self.network(grid[:, :1], grid[:, 1:])
         return logits, (_log(rows)[:, None] + _log(columns)[None, :]).reshape(-1)
-
-
-def running_log_mean(known: Tensor | None, now: Float[Tensor, ""], rate: float) -> Float[Tensor, ""]:
-    """The logarithm of a running mean after one value more, of which the logarithm is `now`; kept in log-space."""
-    if known is None or rate >= 1:
-        return now
-    return torch.logaddexp(known.to(now) + math.log1p(-rate), now + math.log(rate))
-
-
-def _or_fresh(generator: torch.Generator | None) -> torch.Generator:
-    return torch.Generator().manual_seed(0) if generator is None else generator
 
 
 def _log(weight: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import torch
 from jaxtyping import Float
@@ -18,16 +19,29 @@ COARSE = 48
 
 @dataclass(frozen=True, eq=False)
 class Course:
-    """The matrices of all steps `(s, d+1, d+1)`, in words what each belongs to, the end, and the object they move."""
+    """The matrices of all steps `(s, d+1, d+1)`, in words what each belongs to, the end, and the object they move.
+
+    Where a registration goes on to deform, the course is that of the linear stages before, and ends where they do;
+    `then` names the stages that follow.
+    """
 
     matrices: Float[Tensor, "s e e"]
     words: list[str]
     end: Linear
     object: Foreground
+    then: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, stages: Sequence[Stage], end: Transform, object: Foreground) -> "Course | None":
-        """The course of stages that kept their paths; None where one did not, or a step led nowhere."""
+        """The course of linear stages that kept their paths; None where one did not, or a step led nowhere.
+
+        Stages from the first on that deforms are no part of it: they have no matrices.
+        """
+        then: tuple[str, ...] = ()
+        if not isinstance(end, Linear):
+            linear = list(takewhile(lambda stage: isinstance(stage.transform, Linear), stages))
+            then = tuple(stage.name for stage in stages[len(linear) :]) or ("the deformation",)
+            stages = linear
         if any(len(stage.path) != len(stage.metric) for stage in stages):
             return None
         path = [transform.matrix for stage in stages for transform in stage.path]
@@ -40,7 +54,7 @@ class Course:
             for mm in stage.spacing_mm
         ]
         last = end if isinstance(end, Linear) else Linear(path[-1])
-        made = cls(torch.stack(path), words, last, object)
+        made = cls(torch.stack(path), words, last, object, then)
         # A projective step gone astray may take a point of the object to infinity.
         inside = torch.cat((object.centre_mm[None], made.rim_mm))
         below = torch.cat((made.matrices, last.matrix[None]))[:, -1]
@@ -94,12 +108,17 @@ class Course:
         return torch.rad2deg(angle), scale, (landed - centre).norm(dim=1)
 
 
-def object_of(image: Image) -> Foreground:
-    """The object of an image on the CPU, from a coarse version; the whole field of view where there is none."""
+def coarse_of(image: Image) -> Image:
+    """An image on the CPU in one channel, of about 48 voxels along its longest side: enough to find its object."""
     scalar = to_scalar(image)
     longest = max(scalar.grid.shape)
     factors = [max(1, min(n, longest) // COARSE) for n in scalar.grid.shape]
-    found = find_foreground(downsample(scalar, factors) if max(factors) > 1 else scalar)
+    return downsample(scalar, factors) if max(factors) > 1 else scalar
+
+
+def object_of(image: Image) -> Foreground:
+    """The object of an image on the CPU, from a coarse version; the whole field of view where there is none."""
+    found = find_foreground(coarse_of(image))
     if not found.is_empty:
         return found
     half = float(image.grid.extent_mm.min()) / 2

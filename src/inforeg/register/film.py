@@ -15,7 +15,7 @@ from inforeg.image.filters import downsample
 from inforeg.register.between import between
 from inforeg.register.course import Course
 from inforeg.space import Grid
-from inforeg.transforms import Linear
+from inforeg.transforms import Linear, Transform
 
 MOST_FRAMES = 28
 # Frames from the headers' place to where the steps begin, where a search or a centre put it elsewhere.
@@ -24,12 +24,15 @@ LONGEST = 256
 PLANES = {2: {"picture": (0, 1)}, 3: {"axial": (0, 1), "coronal": (0, 2), "sagittal": (1, 2)}}
 
 
-def film_of(course: Course, fixed: Image, moving: Image, began: str) -> report.Film | None:
+def film_of(
+    course: Course, fixed: Image, moving: Image, began: str, final: Transform | None = None
+) -> report.Film | None:
     """A film of at most 256 pixels a side and 28 frames; None where nothing moves as much as half a pixel.
 
     `fixed` and `moving` are as fine as a page shows them, in one channel, on the CPU. In 3-D the planes go through the
     middle of the object. Where the steps begin elsewhere than the headers put the images, the first frames glide from
-    there to where they begin, which `began` says in words.
+    there to where they begin, which `began` says in words. `final` is the whole transform where it deforms, which the
+    course leaves out: one last frame shows it.
     """
     factor = ceil(max(fixed.grid.shape) / LONGEST)
     if factor > 1:
@@ -41,23 +44,32 @@ def film_of(course: Course, fixed: Image, moving: Image, began: str) -> report.F
     header = torch.eye(course.end.ndim + 1, dtype=torch.float64)
     jump_mm = float((course.put_mm(header[None]) - course.put_mm(course.matrices[:1])).norm(dim=-1).max())
     glide = min(GLIDE, ceil(jump_mm / least_mm)) if jump_mm > least_mm else 0
-    stops = evenly(course, least_mm, MOST_FRAMES - glide)
-    if glide + len(stops) == 1:
+    stops = evenly(course, least_mm, MOST_FRAMES - glide - (final is not None))
+    if glide + len(stops) == 1 and final is None:
         return None
     shares = [n / glide for n in range(glide)]
     matrices = [between(header, course.matrices[0], share, course.object.centre_mm) for share in shares]
     matrices += [stop.matrix for stop in stops]
+    transforms: list[Transform] = [Linear(matrix) for matrix in matrices]
     labels = ["Before: as the headers place it", *[f"On the way to {began}"] * (glide - 1)][:glide]
+    labels += [_words(course, stop) for stop in stops]
+    steps: list[float | None] = [*[None] * glide, *(stop.step for stop in stops)]
+    pauses = [glide] if glide else []
+    if final is not None:
+        pauses = sorted({*pauses, len(transforms) - 1})
+        transforms.append(final)
+        labels.append(f"After {' and '.join(course.then)}: the end, deformed")
+        steps.append(None)
     planes = _planes(_screen(fixed.grid), course.object.centre_mm)
     outside = float(moving.data.min())
     return report.Film(
         planes=[plane.name for plane in planes],
         spacing_mm=[plane.spacing_mm for plane in planes],
         fixed=[plane.picture(fixed, None, 0.0) for plane in planes],
-        frames=[[plane.picture(moving, Linear(m), outside) for plane in planes] for m in matrices],
-        labels=[*labels, *(_words(course, stop) for stop in stops)],
-        steps=[None] * glide + [stop.step for stop in stops],
-        pauses=[glide] if glide else [],
+        frames=[[plane.picture(moving, transform, outside) for plane in planes] for transform in transforms],
+        labels=labels,
+        steps=steps,
+        pauses=pauses,
     )
 
 
@@ -75,7 +87,7 @@ class Plane:
         across, down = self.axes
         return float(self.grid.spacing_mm[down]), float(self.grid.spacing_mm[across])
 
-    def picture(self, image: Image, transform: Linear | None, outside: float) -> NDArray[np.float32]:
+    def picture(self, image: Image, transform: Transform | None, outside: float) -> NDArray[np.float32]:
         """An image of one channel in this slice, (row, column)."""
         across, down = (self.grid.shape[axis] for axis in self.axes)
         values = resample(image, self.grid, transform, outside=outside).data.reshape(across, down)
@@ -132,7 +144,10 @@ def _words(course: Course, stop: Stop) -> str:
     step = int(stop.step + 1e-6)
     left = float(course.left_mm(stop.matrix[None])[0])
     where = f"Step {step} of {count - 1}, {course.words[step]}"
-    return f"{where}: the rim is {left:.3g} mm from where it ends" if left > 1e-6 else f"{where}: the end"
+    if left > 1e-6:
+        ends = "the linear stages take it" if course.then else "it ends"
+        return f"{where}: the rim is {left:.3g} mm from where {ends}"
+    return f"{where}: the end{' of the linear stages' if course.then else ''}"
 
 
 def _screen(grid: Grid) -> Grid:

@@ -157,7 +157,8 @@ def _method(
         # A result.json carries the settings of its run, and can be given as it is.
         return from_settings(settings, method)
     start = init if isinstance(init, str) and init in NAMED_STARTS else "auto"
-    return named(method or "linear", transform, metric=metric, init=start, seed=seed)
+    suits = "svf" if "svf" in transform.split("+") else "linear"
+    return named(method or suits, transform, metric=metric, init=start, seed=seed)
 
 
 def _start(init: str | Path | Transform, ndim: int) -> Linear | None:

@@ -2,17 +2,20 @@
 
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
 from inforeg import report
+from inforeg.errors import NotInvertible
 from inforeg.image import Image, resample, to_scalar
 from inforeg.image.filters import downsample
+from inforeg.methods import Stage
 from inforeg.register.course import Course, object_of
+from inforeg.register.deformed import deformation_of, parts_of
 from inforeg.register.film import film_of
-from inforeg.transforms import Linear, Transform
+from inforeg.transforms import Composite, Linear, Transform
 
 if TYPE_CHECKING:
     from inforeg.register.front import Registration
@@ -22,6 +25,7 @@ METHODS = {
     "linear": "a search of poses, then steps from coarse to fine",
     "drmime": "mutual information learnt by a small network, from coarse to fine",
     "drmime-paper": "mutual information learnt by a small network, as published",
+    "svf": "linear stages, then a velocity field: a smooth deformation that can be undone",
 }
 ORIGINS = {
     "centre": "the middle of one image on the middle of the other",
@@ -29,26 +33,43 @@ ORIGINS = {
     "given": "the transform that was given to start from",
 }
 ESTIMATE = "mutual information estimate, nats"
+# What deforms, by the name of its class.
+DEFORMATIONS = {
+    "Velocity": "a deformation that can be undone (a velocity field)",
+    "Displacement": "a deformation (a field of displacements)",
+    "BSpline": "a deformation (B-splines)",
+    "ThinPlate": "a deformation (thin-plate splines)",
+}
+COUNTS = {1: "one", 2: "two", 3: "three", 4: "four"}
 # Metrics that are the negative of what is worth showing, by what that is called.
 NEGATIVE = {"mi": "mutual information, nats", "mine": ESTIMATE}
 
 
 class Shown(NamedTuple):
-    """Both images no finer than a page can show, the moving one as found and as left on the fixed one's grid."""
+    """Both images no finer than a page can show, the moving one as found and as left on the fixed one's grid.
+
+    `undeformed` is the moving one as the linear part of the transform alone leaves it, where there is more.
+    """
 
     fixed: Image
     moving: Image
     before: Image
     warped: Image
+    undeformed: Image | None
 
 
 def page_of(result: "Registration", record: dict[str, Any]) -> report.ReportData:
     """What the report shows; `record` is the contents of `result.json`."""
     shown = _shown(result)
-    images = [_array(image) for image in (shown.fixed, shown.before, shown.warped)]
+    images = [
+        _array(image)
+        for image in (shown.fixed, shown.before, shown.warped, shown.undeformed)
+        if image is not None
+    ]
     arrays, spacing_mm = report.for_display(images, shown.fixed.grid.voxel_to_world.numpy())
     names = [Path(result.inputs[role]).name for role in ("fixed", "moving")]
     course = Course.of(result.stages, result.transform, object_of(shown.fixed))
+    deformation = _deformation(result, shown, arrays)
     start = result.start
     candidates = [
         report.Candidate(c.transform.rotation_angle_deg(), -c.information)
@@ -66,12 +87,13 @@ def page_of(result: "Registration", record: dict[str, Any]) -> report.ReportData
         moving_name=names[1],
         full_spacing_mm=tuple(float(s) for s in result.fixed.grid.spacing_mm),
         chain_in_words=chain_in_words(result.transform, *names),
-        summary=_summary(result),
+        summary=_summary(result, deformation),
         stages=_traces(result),
         candidates=candidates,
         response=_response(result, names),
         path=None if course is None else _path(course),
         film=None if course is None else _film(result, course, shown),
+        deformation=deformation,
         settings=result.settings,
         warnings=result.notes,
         versions=record["versions"],
@@ -81,18 +103,31 @@ def page_of(result: "Registration", record: dict[str, Any]) -> report.ReportData
 
 def chain_in_words(transform: Transform, fixed: str, moving: str) -> list[str]:
     """The chain from fixed to moving points, in plain words."""
-    lines = [f"A point of the fixed image ({fixed}) is taken to the moving image ({moving}) in one step."]
-    if isinstance(transform, Linear):
-        d = transform.ndim
-        linear = transform.matrix[:d, :d]
-        scale = float(torch.linalg.det(linear).abs()) ** (1 / d)
-        kind = "a linear transform" if transform.is_affine else "a projective transform"
-        lines.append(
-            f"The step is {kind}: a turn of {transform.rotation_angle_deg():.2f} degrees and a scale of {scale:.4f}."
-        )
+    # What acts first is said first.
+    parts = list(reversed(transform.parts)) if isinstance(transform, Composite) else [transform]
+    count = f"{COUNTS.get(len(parts), len(parts))} step{'s' if len(parts) > 1 else ''}"
+    lines = [f"A point of the fixed image ({fixed}) is taken to the moving image ({moving}) in {count}."]
+    if len(parts) == 1:
+        lines.append(f"The step is {_part_in_words(parts[0])}.")
+    else:
+        lines += [f"{'Then' if n else 'First'} {_part_in_words(part)}." for n, part in enumerate(parts)]
     lines.append("warped is the moving image, read at those points; apply does the same for other images.")
     lines.append("inverse takes points of the moving image to the fixed one.")
     return lines
+
+
+def _part_in_words(part: Transform) -> str:
+    if isinstance(part, Linear):
+        d = part.ndim
+        scale = float(torch.linalg.det(part.matrix[:d, :d]).abs()) ** (1 / d)
+        kind = "a linear transform" if part.is_affine else "a projective transform"
+        return f"{kind}: a turn of {part.rotation_angle_deg():.2f} degrees and a scale of {scale:.4f}"
+    kind = DEFORMATIONS.get(type(part).__name__, "a deformation")
+    grid = getattr(part, "grid", None)
+    if grid is None:
+        return kind
+    sides = [f"{float(s):.3g}" for s in grid.spacing_mm]
+    return f"{kind}, with a vector every {sides[0] if len(set(sides)) == 1 else ' × '.join(sides)} mm"
 
 
 def _verdict(result: "Registration") -> report.Verdict:
@@ -105,7 +140,7 @@ def _verdict(result: "Registration") -> report.Verdict:
     return report.Verdict(q.verdict, sentence)
 
 
-def _summary(result: "Registration") -> list[report.KeyFigure]:
+def _summary(result: "Registration", deformation: report.Deformation | None) -> list[report.KeyFigure]:
     figure, q = report.KeyFigure, result.quality
     summary = [
         figure("Method", result.method, METHODS.get(result.method, "")),
@@ -116,6 +151,8 @@ def _summary(result: "Registration") -> list[report.KeyFigure]:
         ),
         figure("Overlap", f"{100 * q.overlap:.0f} %", "share of the fixed object inside the moving image"),
     ]
+    if deformation is not None:
+        summary += _deformation_figures(deformation)
     if q.margin is not None:
         summary.append(
             figure(
@@ -136,17 +173,47 @@ def _summary(result: "Registration") -> list[report.KeyFigure]:
     return summary
 
 
+def _deformation_figures(deformation: report.Deformation) -> list[report.KeyFigure]:
+    inside, whole = deformation.inside, deformation.whole
+    unit = report.unit_of(tuple(deformation.spacing_mm))
+    return [
+        report.KeyFigure(
+            "Largest displacement",
+            f"{inside.largest_mm:.3g} {unit}",
+            f"by the deformation alone, in the object; {inside.mean_mm:.3g} {unit} on average",
+        ),
+        report.KeyFigure(
+            "Folds",
+            str(whole.folds),
+            f"places where space is turned inside out, of {whole.places} looked at",
+        ),
+    ]
+
+
+def _deformation(result: "Registration", shown: Shown, arrays: list[Any]) -> report.Deformation | None:
+    if shown.undeformed is None:
+        return None
+    try:
+        inverse = result.inverse
+    except NotInvertible:
+        inverse = None
+    return deformation_of(result.transform, inverse, shown.fixed, arrays[3])
+
+
 def _traces(result: "Registration") -> list[report.StageTrace]:
     """The metric of every stage; information, which methods make small by its negative, is shown as it is."""
-    name = result.settings.get("metric")
+    return [_trace(stage, result.settings.get("metric")) for stage in result.stages]
+
+
+def _trace(stage: Stage, name: Any) -> report.StageTrace:
+    if not isinstance(stage.transform, Linear):
+        # What deforms weighs a metric of its own against smoothness: its sum has no other name.
+        return report.StageTrace(stage.name, stage.metric, stage.spacing_mm, f"cost of {stage.name}")
     # A method that names no metric of its own has a network estimate the information.
     words = ESTIMATE if name is None else NEGATIVE.get(str(name))
     if words is None:
-        return [report.StageTrace(s.name, s.metric, s.spacing_mm, str(name)) for s in result.stages]
-    better: Literal["more"] = "more"
-    return [
-        report.StageTrace(s.name, [-v for v in s.metric], s.spacing_mm, words, better) for s in result.stages
-    ]
+        return report.StageTrace(stage.name, stage.metric, stage.spacing_mm, str(name))
+    return report.StageTrace(stage.name, [-v for v in stage.metric], stage.spacing_mm, words, "more")
 
 
 def _response(result: "Registration", names: list[str]) -> report.Response | None:
@@ -171,7 +238,12 @@ def _path(course: Course) -> report.PathTrace:
     rotation, scale, shift = course.motion()
     left = course.left_mm(course.matrices)
     return report.PathTrace(
-        left.tolist(), rotation.tolist(), scale.tolist(), shift.tolist(), course.object.radius_mm
+        left.tolist(),
+        rotation.tolist(),
+        scale.tolist(),
+        shift.tolist(),
+        course.object.radius_mm,
+        "the linear stages take it" if course.then else "it ends",
     )
 
 
@@ -181,7 +253,8 @@ def _film(result: "Registration", course: Course, shown: Shown) -> report.Film |
         began = f"the best of {result.start.poses_scored} poses, which the search chose"
     elif result.start is not None:
         began = ORIGINS.get(result.start.best.origin, began)
-    return film_of(course, to_scalar(shown.fixed), to_scalar(shown.moving), began)
+    final = result.transform if course.then else None
+    return film_of(course, to_scalar(shown.fixed), to_scalar(shown.moving), began, final)
 
 
 def _shown(result: "Registration") -> Shown:
@@ -192,7 +265,11 @@ def _shown(result: "Registration") -> Shown:
     small = downsample(fixed, factors) if max(factors) > 1 else fixed
     ratio = [max(1, int(float(small.grid.spacing_mm.min() / s))) for s in moving.grid.spacing_mm]
     thin = downsample(moving, ratio) if max(ratio) > 1 else moving
-    return Shown(small, thin, resample(thin, small.grid), resample(thin, small.grid, result.transform))
+    linear, rest = parts_of(result.transform)
+    undeformed = None if rest is None else resample(thin, small.grid, linear)
+    return Shown(
+        small, thin, resample(thin, small.grid), resample(thin, small.grid, result.transform), undeformed
+    )
 
 
 def _few_channels(image: Image) -> Image:

@@ -2,14 +2,18 @@
 
 from inforeg.report.data import (
     Candidate,
+    Deformation,
     Film,
     KeyFigure,
+    Measures,
     PathTrace,
+    Place,
     ReportData,
     Response,
     StageTrace,
     Verdict,
 )
+from inforeg.report.deformation import unit_of
 from inforeg.report.display import (
     DISPLAY_LONGEST,
     display_factors,
@@ -24,9 +28,12 @@ from inforeg.report.page import render, write
 __all__ = [
     "DISPLAY_LONGEST",
     "Candidate",
+    "Deformation",
     "Film",
     "KeyFigure",
+    "Measures",
     "PathTrace",
+    "Place",
     "ReportData",
     "Response",
     "StageTrace",
@@ -38,5 +45,6 @@ __all__ = [
     "reduce_for_display",
     "render",
     "to_ras_axes",
+    "unit_of",
     "write",
 ]

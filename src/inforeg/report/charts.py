@@ -61,7 +61,7 @@ def _trace_chart(stages: list[StageTrace], alone: bool) -> str:
             )
     drawn = axes(steps, whole(steps), rising(low, high)) + marks + stretched(lines)
     return figure(
-        drawn + (now() if alone else ""),
+        drawn + (now(len(values)) if alone else ""),
         x_name="step",
         y_name=f"{metric} ({'smaller' if better == 'less' else 'more'} is better)",
         caption=caption,

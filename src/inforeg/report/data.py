@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -44,7 +45,8 @@ class PathTrace(NamedTuple):
     """The transform at every step of all stages.
 
     `left_mm` is how far the farthest point of the object's rim, a ball of `radius_mm`, still is from where it ends;
-    rotation, scale and shift are those of the transform at the object's centre.
+    rotation, scale and shift are those of the transform at the object's centre. Where a run goes on to deform, the path
+    is that of its linear stages, and `ends` says so: "how far from where `ends`".
     """
 
     left_mm: Sequence[float]
@@ -52,6 +54,7 @@ class PathTrace(NamedTuple):
     scale: Sequence[float]
     shift_mm: Sequence[float]
     radius_mm: float
+    ends: str = "it ends"
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +123,64 @@ class Film:
             )
 
 
+class Measures(NamedTuple):
+    """What a deformation does at so many places: determinants, their folds, and lengths in mm.
+
+    `folds` counts determinants of zero or less; `sd_log` is the standard deviation of the others' natural logarithm.
+    """
+
+    places: int
+    smallest: float
+    largest: float
+    sd_log: float
+    folds: int
+    mean_mm: float
+    largest_mm: float
+
+
+class Place(NamedTuple):
+    """A place worth a look: how far along each axis, from 0 to 1, and what the deformation does there."""
+
+    at: Sequence[float]
+    determinant: float
+    displacement_mm: float
+
+
+@dataclass(frozen=True, eq=False)
+class Deformation:
+    """What a transform does beside its linear part, in the fixed image's world.
+
+    `log_jacobian` (i, j[, k]) is the natural logarithm of its determinant, NaN where that is zero or less: there space
+    folds. `displacement_mm` (i, j[, k], d) is where points go, along the axes of the images. Both cover the images'
+    field of view, axes turned as theirs are, each on as many voxels as is thought enough. `undeformed`, on the
+    images' grid, is the moving image as the linear part alone leaves it. `typical` is what |log J| hardly exceeds, and
+    the map's scale ends there. The planes go through `start` at first, from 0 to 1 along each axis; `places` are
+    `smallest`, `largest` and `farthest`, and `fold` where there is one. `inside` is measured in the object, `whole` in
+    the whole field of view, both at places `spacing_mm` apart. Raises `ValueError` where the shapes do not fit.
+    """
+
+    log_jacobian: NDArray[Any]
+    displacement_mm: NDArray[Any]
+    undeformed: NDArray[Any]
+    typical: float
+    start: Sequence[float]
+    places: Mapping[str, Place]
+    inside: Measures
+    whole: Measures
+    spacing_mm: Sequence[float]
+    inverse_error_mm: float | None = None
+
+    def __post_init__(self) -> None:
+        d = self.log_jacobian.ndim
+        if self.displacement_mm.ndim != d + 1 or self.displacement_mm.shape[-1] != d:
+            raise ValueError(
+                f"a deformation with a {d}-D Jacobian has displacements of shape {self.displacement_mm.shape}: "
+                f"expected {d} components along the last of {d + 1} axes"
+            )
+        if {len(self.start), *(len(place.at) for place in self.places.values())} != {d}:
+            raise ValueError(f"the start and the places of a {d}-D deformation have {d} numbers each")
+
+
 @dataclass(frozen=True, eq=False)
 class ReportData:
     """Everything on the page.
@@ -130,7 +191,7 @@ class ReportData:
     where it left it; both get the same grey window. Images longer than the page can hold are reduced when
     it is rendered; where they were reduced before, `full_spacing_mm` says how fine the fixed image is on
     disk. NaN counts as empty. Joint histograms are (fixed bin, moving bin) counts; left out, they come from
-    the images shown. `path` has as many steps as all stages together.
+    the images shown. `path` has as many steps as all stages together, or as the first of them that are linear.
 
     Raises `ValueError` when the images are not on one grid, or a trace has more values than levels.
     """
@@ -154,6 +215,7 @@ class ReportData:
     response: Response | None = None
     path: PathTrace | None = None
     film: Film | None = None
+    deformation: Deformation | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -180,10 +242,19 @@ class ReportData:
                     f"stage {stage.name} has {len(stage.value)} values and {len(stage.level_mm)} level "
                     "spacings: expected one spacing per step"
                 )
-        steps = sum(len(stage.value) for stage in self.stages)
-        if self.path is not None and {len(line) for line in self.path[:4]} != {steps}:
+        steps = list(accumulate(len(stage.value) for stage in self.stages)) or [0]
+        lengths = [len(line) for line in self.path[:4]] if self.path is not None else []
+        if len(set(lengths)) > 1 or not set(lengths) <= set(steps):
             raise ValueError(
-                f"the path has {[len(line) for line in self.path[:4]]} steps and the stages {steps}: expected as many"
+                f"the path has {lengths} steps and the stages {steps[-1]}: expected as many, or as the first of them"
+            )
+        if self.deformation is not None and (
+            self.deformation.log_jacobian.ndim != self.ndim
+            or self.deformation.undeformed.shape[: self.ndim] != grid
+        ):
+            raise ValueError(
+                f"the deformation's Jacobian has shape {self.deformation.log_jacobian.shape} and its undeformed image "
+                f"{self.deformation.undeformed.shape}: expected {self.ndim} axes and the fixed image's grid {grid}"
             )
 
     @property

@@ -1,4 +1,4 @@
-// Thin outlines of a slice: blur, gradient, ridge of the gradient, hysteresis.
+// Thin outlines of a slice: blur, gradient, ridge of the gradient, hysteresis; and lines of one level.
 
 function greyOf(source, width, height) {
   const canvas = document.createElement("canvas");
@@ -109,4 +109,28 @@ function outline(source, width, height, threshold, colour) {
   }
   context.putImageData(picture, 0, 0);
   return canvas;
+}
+
+// Lines of one level through rows of values, by marching squares; dashes are about so many cells long, 0 for none.
+function contour(values, level, dash, place) {
+  const path = new Path2D();
+  const rise = (a, b) => (level - a) / (b - a);
+  for (let v = 0; v + 1 < values.length; v++) {
+    for (let u = 0; u + 1 < values[v].length; u++) {
+      if (dash && (Math.floor(u / dash) + Math.floor(v / dash)) % 2) continue;
+      const corners = [values[v][u], values[v][u + 1], values[v + 1][u + 1], values[v + 1][u]];
+      if (corners.includes(null)) continue;
+      const [a, b, c, d] = corners;
+      const cuts = [];
+      if (a > level !== b > level) cuts.push([u + rise(a, b), v]);
+      if (b > level !== c > level) cuts.push([u + 1, v + rise(b, c)]);
+      if (d > level !== c > level) cuts.push([u + rise(d, c), v + 1]);
+      if (a > level !== d > level) cuts.push([u, v + rise(a, d)]);
+      for (let n = 0; n + 1 < cuts.length; n += 2) {
+        path.moveTo(...place(...cuts[n]));
+        path.lineTo(...place(...cuts[n + 1]));
+      }
+    }
+  }
+  return path;
 }

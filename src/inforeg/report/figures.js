@@ -3,11 +3,7 @@
 // From dark blue over grey to yellow: ordered for every kind of colour vision and in print.
 const SCALE = [[0, 34, 78], [35, 62, 108], [87, 93, 109], [124, 123, 120], [165, 156, 116], [211, 193, 100], [254, 232, 56]];
 
-function scaleColour(level) {
-  const at = (level / 255) * (SCALE.length - 1);
-  const low = Math.min(SCALE.length - 2, Math.floor(at));
-  return SCALE[low].map((c, n) => Math.round(c + (at - low) * (SCALE[low + 1][n] - c)));
-}
+const scaleColour = (level) => colourAt(SCALE, level / 255);
 
 function drawHistogram(canvas, table) {
   const levels = Uint8Array.from(atob(table.level), (c) => c.charCodeAt(0));
@@ -79,6 +75,7 @@ async function start() {
     if (loaded.about.response) drawResponse(document.getElementById("response"), loaded.about.response);
     message.hidden = true;
     makeViewer(loaded);
+    if (loaded.about.deformation) makeDeformation(loaded, await inflate("volume-deformation"));
     if (loaded.about.film) makeFilm(loaded.about.film, await inflate("volume-film"));
     document.body.dataset.ready = "true";
   } catch (error) {

@@ -55,9 +55,9 @@ function makeFilm(about, bytes) {
 
   // The charts of the run show where the film is.
   function follow(step) {
-    const steps = Math.max(1, about.count - 1);
     for (const line of document.querySelectorAll("line.now")) {
-      line.setAttribute("visibility", step === null ? "hidden" : "visible");
+      const steps = Math.max(1, Number(line.dataset.count) - 1);
+      line.setAttribute("visibility", step === null || step > steps ? "hidden" : "visible");
       for (const end of ["x1", "x2"]) line.setAttribute(end, `${(100 * (step || 0)) / steps}%`);
     }
   }

@@ -6,9 +6,9 @@ import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
-# Deflated images of this size are 3.8 MB in base64; the rest of the page is about 50 kB.
+# Deflated images of this size are 3.8 MB in base64; the rest of the page is about 100 kB.
 MOST_BYTES = 2_850_000
-COARSEST_STEP = 64
+COARSEST_STEP = 128
 
 
 def pack(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from inforeg.report.charts import candidates_chart, traces
 from inforeg.report.data import ReportData
+from inforeg.report.deformation import deformation_bytes, deformation_payload, deformation_section, unit_of
 from inforeg.report.display import DISPLAY_LONGEST, joint_histogram, reduce_for_display, to_bytes
 from inforeg.report.film import film_bytes, film_payload, film_section
 from inforeg.report.pack import MOST_BYTES, pack
@@ -21,10 +22,11 @@ from inforeg.report.path import path_charts
 from inforeg.report.response import response_figure
 
 PACKAGE = resources.files("inforeg.report")
-SCRIPTS = ("volumes.js", "edges.js", "viewer.js", "film.js", "figures.js")
+SCRIPTS = ("volumes.js", "edges.js", "viewer.js", "deformation.js", "film.js", "figures.js")
 # What the film may take of the page, and the grey levels that its overlay needs.
 FILM_BYTES = 900_000
 FILM_LEVELS = 64
+IMAGES = ("fixed", "before", "warped", "undeformed")
 SCROLL_KEYS = "; on a picture the wheel, <kbd>↑</kbd> and <kbd>↓</kbd> scroll"
 RESPONSE_WORDS = (
     "<p>Every cell is one pair of brightnesses, as in the histograms above. <strong>Red</strong>: the network has "
@@ -49,8 +51,10 @@ def render(data: ReportData) -> str:
     """
     images, spacing_mm = _images(data)
     film = pack([film_bytes(data.film)], FILM_BYTES, FILM_LEVELS)[0][0] if data.film else ""
-    packed, grey_levels = pack(images, MOST_BYTES - len(film) * 3 // 4)
-    volumes = dict(zip(("fixed", "before", "warped"), packed, strict=True))
+    # In full: coarser levels would move the lines of its grid, and make folds where there are none.
+    bent = pack([deformation_bytes(data.deformation)], MOST_BYTES)[0][0] if data.deformation else ""
+    packed, grey_levels = pack(images, MOST_BYTES - (len(film) + len(bent)) * 3 // 4)
+    volumes = dict(zip(IMAGES, packed, strict=False))
     script = "\n".join(("(() => {", '"use strict";', *(_packaged(name) for name in SCRIPTS), "})();"))
     payload = {
         "spacing_mm": spacing_mm,
@@ -64,9 +68,12 @@ def render(data: ReportData) -> str:
     response = ""
     if data.response is not None:
         response, payload["response"] = response_figure(data.response)
+    if data.deformation is not None:
+        volumes["deformation"] = bent
+        payload["deformation"] = deformation_payload(data.deformation, spacing_mm)
     if data.film is not None:
         volumes["film"] = film
-        payload["film"] = {**film_payload(data.film), "count": sum(len(s.value) for s in data.stages)}
+        payload["film"] = film_payload(data.film)
     return Template(_packaged("page.html")).substitute(
         title=html.escape(data.title),
         fixed_name=html.escape(data.fixed_name),
@@ -81,6 +88,7 @@ def render(data: ReportData) -> str:
         viewer_note=html.escape(_viewer_note(data, spacing_mm, grey_levels)),
         scroll_keys=SCROLL_KEYS if data.ndim == 3 else "",
         histograms=_histogram_figures(data),
+        deformation=_deformation_section(data, spacing_mm),
         response=_response_section(response),
         film=film_section(data.film, _packaged("film.html")) if data.film else "",
         chain=_chain(data),
@@ -115,16 +123,19 @@ def _script_safe(value: Any) -> str:
 def _images(data: ReportData) -> tuple[list[NDArray[np.uint8]], tuple[float, ...]]:
     small = []
     spacing_mm = data.spacing_mm
-    for array in (data.fixed, data.before, data.warped):
+    arrays = [data.fixed, data.before, data.warped]
+    if data.deformation is not None:
+        arrays.append(data.deformation.undeformed)
+    for array in arrays:
         reduced, spacing_mm = reduce_for_display(array, DISPLAY_LONGEST[data.ndim], data.spacing_mm)
         if reduced.ndim > data.ndim and reduced.shape[-1] == 1:
             reduced = reduced[..., 0]
         small.append(reduced)
-    if any(array.dtype == np.uint8 for array in (data.fixed, data.before, data.warped)):
+    if any(array.dtype == np.uint8 for array in arrays):
         # Averaging made floats of some bytes: they keep their meaning and are only rounded.
         small = [
             np.rint(s).astype(np.uint8) if array.dtype == np.uint8 else s
-            for s, array in zip(small, (data.fixed, data.before, data.warped), strict=True)
+            for s, array in zip(small, arrays, strict=True)
         ]
     images = to_bytes(small[:1]) + to_bytes(small[1:])
     return [np.ascontiguousarray(image) for image in images], spacing_mm
@@ -137,7 +148,7 @@ def _grey(image: NDArray[np.uint8], ndim: int) -> NDArray[np.uint8]:
 
 
 def _histograms(data: ReportData, images: list[NDArray[np.uint8]]) -> dict[str, dict[str, Any]]:
-    fixed, before, warped = (_grey(image, data.ndim) for image in images)
+    fixed, before, warped = (_grey(image, data.ndim) for image in images[:3])
     counts = {
         "before": (data.joint_histogram_before, before),
         "after": (data.joint_histogram_after, warped),
@@ -197,9 +208,9 @@ def _viewer_note(data: ReportData, spacing_mm: tuple[float, ...], grey_levels: i
     return f"{note}Shown at {_spacing_words(spacing_mm)}{levels}{why}{rest}."
 
 
-def _spacing_words(spacing_mm: tuple[float, ...]) -> str:
+def _spacing_words(spacing_mm: tuple[float, ...], unit: str = "mm") -> str:
     sides = [f"{s:.3g}" for s in spacing_mm]
-    return (sides[0] if len(set(sides)) == 1 else " × ".join(sides)) + " mm"
+    return f"{sides[0] if len(set(sides)) == 1 else ' × '.join(sides)} {unit}"
 
 
 def _histogram_figures(data: ReportData) -> str:
@@ -214,6 +225,13 @@ def _histogram_figures(data: ReportData) -> str:
             f'<span class="x-name">{html.escape(data.fixed_name)} →</span></div></figure>'
         )
     return "\n".join(figures)
+
+
+def _deformation_section(data: ReportData, spacing_mm: tuple[float, ...]) -> str:
+    if data.deformation is None:
+        return ""
+    words = _spacing_words(tuple(data.deformation.spacing_mm), unit_of(spacing_mm))
+    return deformation_section(data.deformation, spacing_mm, _packaged("deformation.html"), words)
 
 
 def _response_section(figure: str) -> str:

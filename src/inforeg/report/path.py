@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 
 from inforeg.report.charts import level_marks
 from inforeg.report.data import PathTrace, StageTrace
@@ -17,6 +18,9 @@ def path_charts(path: PathTrace, stages: Sequence[StageTrace], *, wide: bool = F
 
     The small plots stand one above the other, or side by side where there is a row to fill: `wide`.
     """
+    # The path of a run that goes on to deform ends with its linear stages.
+    steps = list(accumulate(len(stage.value) for stage in stages))
+    stages = stages[: steps.index(len(path.left_mm)) + 1]
     largest = max((v for v in path.left_mm if math.isfinite(v)), default=0.0)
     if largest <= 0:
         return ""
@@ -34,9 +38,9 @@ def _distance(path: PathTrace, stages: Sequence[StageTrace], largest: float) -> 
     up = [(down(math.log10(v), low, high), number(v)) for v in _log_ticks(low, high)]
     first = path.left_mm[0]
     return figure(
-        axes(steps, whole(steps), up) + marks + stretched(curve(values, low, high)) + now(),
+        axes(steps, whole(steps), up) + marks + stretched(curve(values, low, high)) + now(len(values)),
         x_name="step",
-        y_name="how far the rim still is from where it ends (mm, logarithmic)",
+        y_name=f"how far the rim still is from where {path.ends} (mm, logarithmic)",
         caption=f"The farthest point of the object’s rim, {number(round(path.radius_mm, 1))} mm from its centre. "
         "A straight fall is steady progress; a floor is what the steps scatter by.",
         label=f"distance to the end over {len(values)} steps, from {number(round(first, 3))} mm",
@@ -70,7 +74,7 @@ def _motion(path: PathTrace, wide: bool) -> str:
         labelled = wide or name == moved[-1][0]
         label = f"{name} over {len(values)} steps, from {number(values[0])} to {number(values[-1])} {unit}"
         drawn = axes(steps, whole(steps) if labelled else (), rising(low, high, 3), SMALL_PX)
-        drawn += stretched(curve(values, low, high), SMALL_PX) + now(SMALL_PX)
+        drawn += stretched(curve(values, low, high), SMALL_PX) + now(len(values), SMALL_PX)
         plots.append(
             f'<div><p class="y-title">{name}, at the last step <strong>{number(values[-1])} {unit}</strong></p>'
             f"{plot(drawn, label.strip(), SMALL_PX, footed=labelled)}"

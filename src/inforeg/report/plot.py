@@ -90,9 +90,11 @@ def stretched(body: str, height_px: int = HEIGHT_PX) -> str:
     return f'<svg {size} viewBox="0 0 1000 1000" preserveAspectRatio="none">{body}</svg>'
 
 
-def now(height_px: int = HEIGHT_PX) -> str:
-    """A line that follows the film's steps; it stands nowhere until the film says where."""
-    return f'<line class="now" x1="0" x2="0" y1="0" y2="{height_px}" visibility="hidden"/>'
+def now(count: int, height_px: int = HEIGHT_PX) -> str:
+    """A line that follows the film over a chart of so many steps; it stands nowhere until the film says where."""
+    return (
+        f'<line class="now" data-count="{count}" x1="0" x2="0" y1="0" y2="{height_px}" visibility="hidden"/>'
+    )
 
 
 def plot(

@@ -19,38 +19,15 @@ function makeViewer({ about, images, planes }) {
     root.dataset.testid = "pane-" + plane.name;
     const pane = { plane, root, slice: Math.floor((plane.slices - 1) / 2), sources: {}, edges: {}, views: [] };
     for (const which of ["before", "after"]) {
-      const frame = document.createElement("div");
-      frame.className = "frame";
-      const canvas = document.createElement("canvas");
-      canvas.tabIndex = 0;
-      canvas.setAttribute("role", "img");
-      canvas.dataset.testid = `canvas-${plane.name}-${which}`;
-      const badge = document.createElement("span");
-      badge.className = "badge";
-      frame.append(canvas, badge);
-      (plane.letters || []).forEach((letter, side) => {
-        const mark = document.createElement("span");
-        mark.className = "letter " + ["left", "right", "top", "bottom"][side];
-        mark.textContent = letter;
-        mark.setAttribute("aria-hidden", "true");
-        frame.append(mark);
-      });
+      const { frame, canvas, badge } = makeFrame(plane, `canvas-${plane.name}-${which}`);
       root.append(frame);
       const view = { pane, which, frame, canvas, badge };
       pane.views.push(view);
       listen(view);
     }
     if (plane.slices > 1) {
-      const label = document.createElement("label");
-      const slider = document.createElement("input");
-      Object.assign(slider, { type: "range", min: 0, max: plane.slices - 1, step: 1, value: pane.slice });
-      slider.dataset.testid = "slice-" + plane.name;
-      const name = document.createElement("span");
-      name.textContent = plane.name[0].toUpperCase() + plane.name.slice(1);
-      const where = document.createElement("output");
-      label.className = "slice";
-      label.append(name, slider, where);
-      slider.addEventListener("input", () => goTo(pane, Number(slider.value)));
+      const { label, slider, where } = makeSlider(
+        plane, pane.slice, "slice-" + plane.name, (slice) => goTo(pane, slice));
       root.append(label);
       Object.assign(pane, { slider, where });
     }
@@ -59,21 +36,7 @@ function makeViewer({ about, images, planes }) {
   }
 
   function listen(view) {
-    let rolled = 0;
-    view.canvas.addEventListener("wheel", (event) => {
-      if (view.pane.plane.slices < 2 || event.ctrlKey) return;
-      event.preventDefault();
-      rolled += event.deltaMode === 0 ? event.deltaY / 40 : event.deltaY;
-      const steps = Math.trunc(rolled);
-      rolled -= steps;
-      goTo(view.pane, view.pane.slice - Math.sign(steps) * Math.min(5, Math.abs(steps)));
-    }, { passive: false });
-    view.canvas.addEventListener("keydown", (event) => {
-      const step = { ArrowUp: 1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];
-      if (!step || view.pane.plane.slices < 2) return;
-      event.preventDefault();
-      goTo(view.pane, view.pane.slice + step);
-    });
+    if (view.pane.plane.slices > 1) onWheelAndKeys(view.canvas, (steps) => goTo(view.pane, view.pane.slice + steps));
     const follow = (event) => {
       if (!volume || !(event.buttons & 1)) return;
       const { plane } = view.pane;
@@ -107,33 +70,16 @@ function makeViewer({ about, images, planes }) {
     return pane.sources[name];
   }
 
-  // Where the slice lies in its frame. All planes share one scale, so that a centimetre is a centimetre everywhere.
-  function placed(view, width, height) {
-    const { width_mm, height_mm } = view.pane.plane;
-    const scale = Math.min(
-      ...planes.map((plane) => width / plane.width_mm),
-      ...planes.map((plane) => height / plane.height_mm),
-    );
-    const size = { width: width_mm * scale, height: height_mm * scale, scale };
-    return { ...size, x: (width - size.width) / 2, y: (height - size.height) / 2 };
-  }
+  const placed = (view, width, height) => placedIn(planes, view.pane.plane, width, height);
 
   function layout() {
-    const tallest_mm = Math.max(...planes.map((plane) => plane.height_mm));
-    const widest_mm = Math.max(...planes.map((plane) => plane.width_mm));
     const share = volume ? HEIGHTS[state.which === "both" ? "both" : "one"] : HEIGHTS.picture;
     const most = Math.max(260, share * window.innerHeight);
     for (const pane of panes) {
       for (const view of pane.views) {
         view.frame.hidden = state.which !== "both" && state.which !== view.which;
         if (view.frame.hidden) continue;
-        const width = view.frame.clientWidth;
-        const height = Math.round(Math.min(most, (width / widest_mm) * tallest_mm));
-        // The height on the page follows from the width and the shape of the drawing, in print as well.
-        const ratio = window.devicePixelRatio || 1;
-        view.canvas.width = Math.round(width * ratio);
-        view.canvas.height = Math.round(height * ratio);
-        view.ratio = ratio;
+        sizeCanvas(view, planes, most);
       }
       pane.edges = {};
     }

@@ -20,8 +20,8 @@ const PLANES_2D = [{ name: "picture", across: 0, down: 1, through: null, letters
 async function loadImages() {
   const about = JSON.parse(document.getElementById("report-data").textContent);
   const images = {};
-  for (const name of ["fixed", "before", "warped"]) {
-    images[name] = { voxels: await inflate("volume-" + name), channels: about.channels[name] };
+  for (const [name, channels] of Object.entries(about.channels)) {
+    images[name] = { voxels: await inflate("volume-" + name), channels };
   }
   const planes = (about.shape.length === 3 ? PLANES_3D : PLANES_2D).map((plane) => ({
     ...plane,
@@ -65,4 +65,87 @@ function paintSlice(canvas, image, plane, shape, index) {
     }
   }
   context.putImageData(picture, 0, 0);
+}
+
+// A picture on the page: its canvas, a badge, and in volumes the letters of the four sides.
+function makeFrame(plane, testid) {
+  const frame = document.createElement("div");
+  frame.className = "frame";
+  const canvas = document.createElement("canvas");
+  canvas.tabIndex = 0;
+  canvas.setAttribute("role", "img");
+  canvas.dataset.testid = testid;
+  const badge = document.createElement("span");
+  badge.className = "badge";
+  frame.append(canvas, badge);
+  (plane.letters || []).forEach((letter, side) => {
+    const mark = document.createElement("span");
+    mark.className = "letter " + ["left", "right", "top", "bottom"][side];
+    mark.textContent = letter;
+    mark.setAttribute("aria-hidden", "true");
+    frame.append(mark);
+  });
+  return { frame, canvas, badge };
+}
+
+function makeSlider(plane, slice, testid, changed) {
+  const label = document.createElement("label");
+  const slider = document.createElement("input");
+  Object.assign(slider, { type: "range", min: 0, max: plane.slices - 1, step: 1, value: slice });
+  slider.dataset.testid = testid;
+  const name = document.createElement("span");
+  name.textContent = plane.name[0].toUpperCase() + plane.name.slice(1);
+  const where = document.createElement("output");
+  label.className = "slice";
+  label.append(name, slider, where);
+  slider.addEventListener("input", () => changed(Number(slider.value)));
+  return { label, slider, where };
+}
+
+function onWheelAndKeys(canvas, scroll) {
+  let rolled = 0;
+  canvas.addEventListener("wheel", (event) => {
+    if (event.ctrlKey) return;
+    event.preventDefault();
+    rolled += event.deltaMode === 0 ? event.deltaY / 40 : event.deltaY;
+    const steps = Math.trunc(rolled);
+    rolled -= steps;
+    scroll(-Math.sign(steps) * Math.min(5, Math.abs(steps)));
+  }, { passive: false });
+  canvas.addEventListener("keydown", (event) => {
+    const step = { ArrowUp: 1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    scroll(step);
+  });
+}
+
+// Where a slice lies in a frame of a size. All planes share one scale, so that a centimetre is a centimetre everywhere.
+function placedIn(planes, plane, width, height) {
+  const scale = Math.min(
+    ...planes.map((other) => width / other.width_mm),
+    ...planes.map((other) => height / other.height_mm),
+  );
+  const size = { width: plane.width_mm * scale, height: plane.height_mm * scale, scale };
+  return { ...size, x: (width - size.width) / 2, y: (height - size.height) / 2 };
+}
+
+// Room for the drawing: as wide as its frame, as high as the highest plane at that scale, and no more than `most`.
+function sizeCanvas(view, planes, most) {
+  const tallest_mm = Math.max(...planes.map((plane) => plane.height_mm));
+  const widest_mm = Math.max(...planes.map((plane) => plane.width_mm));
+  const width = view.frame.clientWidth;
+  const height = Math.round(Math.min(most, (width / widest_mm) * tallest_mm));
+  // The height on the page follows from the width and the shape of the drawing, in print as well.
+  const ratio = window.devicePixelRatio || 1;
+  view.canvas.width = Math.round(width * ratio);
+  view.canvas.height = Math.round(height * ratio);
+  view.ratio = ratio;
+}
+
+// A colour of a scale, from its first (0) to its last (1).
+function colourAt(scale, share) {
+  const at = share * (scale.length - 1);
+  const low = Math.min(scale.length - 2, Math.floor(at));
+  return scale[low].map((c, n) => Math.round(c + (at - low) * (scale[low + 1][n] - c)));
 }

@@ -7,6 +7,8 @@ from inforeg.transforms.fit import fit_affine, fit_rigid, fit_similarity, fit_tr
 from inforeg.transforms.groups import LinearGroup, group
 from inforeg.transforms.invert import Inverse, Inverted, approximate_inverse, inverted, solve
 from inforeg.transforms.linear import Linear
+from inforeg.transforms.thin_plate import ThinPlate, fit_thin_plate
+from inforeg.transforms.velocity import Velocity, as_displacements, exponential
 
 __all__ = [
     "BSpline",
@@ -16,11 +18,16 @@ __all__ = [
     "Inverted",
     "Linear",
     "LinearGroup",
+    "ThinPlate",
     "Transform",
+    "Velocity",
     "approximate_inverse",
+    "as_displacements",
+    "exponential",
     "fit_affine",
     "fit_rigid",
     "fit_similarity",
+    "fit_thin_plate",
     "fit_translation",
     "group",
     "inverted",

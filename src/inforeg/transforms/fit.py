@@ -8,9 +8,14 @@ from inforeg.errors import UsageError
 from inforeg.transforms.linear import Linear
 
 
-def _prepare(
+def paired_points(
     fixed_mm: Tensor, moving_mm: Tensor, weights: Tensor | None, least: int
 ) -> tuple[Tensor, Tensor, Tensor]:
+    """Both sets of points and weights of sum one, in float64 on the CPU.
+
+    Raises `UsageError` for shapes that do not pair, fewer than `least`, numbers that are not finite, and weights below
+    zero or without any above it.
+    """
     if fixed_mm.shape != moving_mm.shape or fixed_mm.ndim != 2 or fixed_mm.shape[1] not in (2, 3):
         raise UsageError(
             "expected two (n, 2) or (n, 3) arrays of paired points,"
@@ -24,7 +29,9 @@ def _prepare(
         if weights is None
         else weights.to("cpu", torch.float64)
     )
-    if bool((w < 0).any()) or float(w.sum()) <= 0:
+    if not all(bool(torch.isfinite(given.detach()).all()) for given in (fixed_mm, moving_mm, w)):
+        raise UsageError("expected finite points and weights, got NaN or infinity")
+    if bool((w < 0).any()) or float(w.detach().sum()) <= 0:
         raise UsageError("expected weights of at least zero, not all of them zero")
     return fixed_mm, moving_mm, w / w.sum()
 
@@ -35,7 +42,7 @@ def fit_translation(
     weights: Float[Tensor, " n"] | None = None,
 ) -> Linear:
     """The shift that brings fixed points nearest to moving points, in the weighted mean square."""
-    p, q, w = _prepare(fixed_points_mm, moving_points_mm, weights, 1)
+    p, q, w = paired_points(fixed_points_mm, moving_points_mm, weights, 1)
     return Linear.translation(w @ (q - p))
 
 
@@ -62,7 +69,7 @@ def fit_similarity(
 
 def _procrustes(fixed: Tensor, moving: Tensor, weights: Tensor | None, with_scale: bool) -> Linear:
     d = fixed.shape[-1]
-    p, q, w = _prepare(fixed, moving, weights, d)
+    p, q, w = paired_points(fixed, moving, weights, d)
     p_mean, q_mean = w @ p, w @ q
     p, q = p - p_mean, q - q_mean
     if d == 3 and float(torch.linalg.svdvals(w.sqrt()[:, None] * p)[1]) <= 1e-9 * float(p.abs().max()):
@@ -94,7 +101,7 @@ def fit_affine(
     pairs that do not span the space. The fit is not symmetric: swapping the point sets does not give the inverse.
     """
     d = fixed_points_mm.shape[-1]
-    p, q, w = _prepare(fixed_points_mm, moving_points_mm, weights, 1 if ridge > 0 else d + 1)
+    p, q, w = paired_points(fixed_points_mm, moving_points_mm, weights, 1 if ridge > 0 else d + 1)
     p_mean, q_mean = w @ p, w @ q
     p, q = p - p_mean, q - q_mean
     scatter = p.T @ (w[:, None] * p)

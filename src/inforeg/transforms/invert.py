@@ -12,6 +12,7 @@ from inforeg.space import Grid
 from inforeg.transforms.base import Composite, Transform, in_chunks
 from inforeg.transforms.displacement import Displacement
 from inforeg.transforms.linear import Linear, compose
+from inforeg.transforms.velocity import Velocity, as_displacements
 
 TOLERANCE_MM = 1e-4
 
@@ -79,13 +80,16 @@ def approximate_inverse(
     """The inverse of any transform as a field, with its error measured.
 
     On `grid`, in the moving image's world, the whole chain becomes one `Displacement`. Without a grid, linear parts
-    stay exact and each field is inverted on its own grid, so that a chain of a field and a matrix is again one. Raises
-    `UsageError` where there is no grid to take (a B-spline alone), and `NotInvertible` for a singular matrix.
+    stay exact and each field is inverted on its own grid, so that a chain of a field and a matrix is again one. A
+    velocity field is inverted as the displacements it amounts to, which comes nearer than its negation. Raises
+    `UsageError` where there is no grid to take (a B-spline or a thin-plate spline), and `NotInvertible` for a singular
+    matrix.
     """
-    parts = transform.parts if isinstance(transform, Composite) else (transform,)
     if grid is not None:
         field, error, found = _field(transform, grid, tolerance_mm)
         return Inverse(field, grid, error, found)
+    transform = as_displacements(transform)
+    parts = transform.parts if isinstance(transform, Composite) else (transform,)
     inverses: list[Transform] = []
     worst: Inverse | None = None
     for part in reversed(parts):
@@ -203,5 +207,5 @@ def inverted(transform: Transform) -> Transform:
     """The inverse of any transform: the exact one where there is one, and `Inverted` for the other parts of a chain."""
     parts = transform.parts if isinstance(transform, Composite) else (transform,)
     return compose(
-        [p.inverse() if isinstance(p, Linear | Inverted) else Inverted(p) for p in reversed(parts)]
+        [p.inverse() if isinstance(p, Linear | Velocity | Inverted) else Inverted(p) for p in reversed(parts)]
     )

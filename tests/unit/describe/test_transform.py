@@ -3,7 +3,7 @@ import torch
 
 from inforeg.describe.transform import transform_facts, transform_lines
 from inforeg.space import Grid
-from inforeg.transforms import BSpline, Composite, Displacement, Linear
+from inforeg.transforms import BSpline, Composite, Displacement, Linear, Velocity, fit_thin_plate
 
 GRID = Grid.from_spacing((9, 8, 7), 2.0)
 
@@ -69,3 +69,17 @@ def test_a_spline() -> None:
     assert part["largest_length_mm"] == pytest.approx(2.5)
     assert part["median_length_mm"] == pytest.approx(2.5)
     assert "cubic B-spline of 7 x 8 control points, 10 x 20 mm apart" in transform_lines(facts)[1]
+
+
+def test_a_velocity_field_is_described_as_what_a_file_holds() -> None:
+    velocity = Velocity(field(4.0).vectors, GRID)
+    facts = transform_facts(Composite((shift(5, 0, 0), velocity)), "a.h5", "itk")
+    written = transform_facts(Composite((shift(5, 0, 0), velocity.displacement)), "a.h5", "itk")
+    assert facts == written
+    assert facts["shifts_at"] == "the centre of the first grid"
+
+
+def test_what_no_file_holds_is_named() -> None:
+    corners = GRID.corners_mm()
+    bent = fit_thin_plate(corners, corners + torch.arange(24).reshape(8, 3) % 5)
+    assert transform_lines(transform_facts(bent, "memory", "none"))[1] == "1. thinplate"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strategies import GridNumbers, grids, linears
 
 from inforeg.errors import UsageError
-from inforeg.evaluate import jacobian, jacobian_determinants, jacobian_summary
+from inforeg.evaluate import jacobian_determinants, jacobian_summary, slabs, smoothness
 from inforeg.space import Grid
 from inforeg.transforms import BSpline, Composite, Displacement, Linear
 
@@ -126,7 +126,7 @@ def test_slabs_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     projective[3, 0] = 0.004
     whole = [jacobian_determinants(t, grid) for t in (field, Linear(projective))]
     for size in (1, 60, 61, 90):
-        monkeypatch.setattr(jacobian, "_SLAB_VOXELS", size)
+        monkeypatch.setattr(slabs, "SLAB_VOXELS", size)
         for transform, expected in zip((field, Linear(projective)), whole, strict=True):
             torch.testing.assert_close(jacobian_determinants(transform, grid), expected, rtol=1e-13, atol=0)
 
@@ -157,6 +157,21 @@ def test_the_figures() -> None:
     assert math.isnan(jacobian_summary(values[1]).sd_log)
     with pytest.raises(UsageError, match="is the mask empty"):
         jacobian_summary(values, ~where & where)
+
+
+def test_smoothness_is_the_summary_of_the_determinants() -> None:
+    grid = Grid.from_spacing((7, 6, 5), (1.0, 2.0, 3.0))
+    where = torch.rand(grid.shape, generator=torch.Generator().manual_seed(0)) > 0.5
+    mirror = torch.diag(torch.tensor([-2.0, 1.0, 1.0, 1.0], dtype=torch.float64))
+    projective = torch.eye(4, dtype=torch.float64)
+    projective[3, 0] = 0.004
+    for transform in (smooth_field(grid, 20.0), Linear(mirror), Linear(projective)):
+        determinants = jacobian_determinants(transform, grid)
+        for mask in (None, where):
+            # In words: there NaN, where everything is folded, is NaN.
+            assert str(smoothness(transform, grid, mask)) == str(jacobian_summary(determinants, mask))
+        with pytest.raises(UsageError, match="is the mask empty"):
+            smoothness(transform, grid, where & ~where)
 
 
 def test_another_dimension_is_refused() -> None:

@@ -13,9 +13,10 @@ import torch
 from strategies import points
 
 from inforeg.errors import OutputExists, ReadError, UsageError, WriteError
-from inforeg.io import read_transform, streams, write_transform
+from inforeg.io import read_transform, streams, write_ants_files, write_transform
 from inforeg.io.transforms import formats_of
-from inforeg.transforms import Composite, Linear, group
+from inforeg.space import Grid
+from inforeg.transforms import Composite, Displacement, Linear, Velocity, fit_thin_plate, group
 
 SUFFIXES = [".tfm", ".txt", ".h5", ".hdf5", ".mat", ".json"]
 
@@ -192,3 +193,57 @@ def test_numbers_are_written_with_every_digit(tmp_path: Path) -> None:
     assert lines[0] == "#Insight Transform File V1.0"
     assert lines[3].startswith(f"Parameters: {np.float64(1 / 3)!s} 0.0 0.0 0.0 1.0")
     assert "-0.0" not in (tmp_path / "a.tfm").read_text()
+
+
+def flow(dtype: torch.dtype = torch.float32) -> Velocity:
+    noise = torch.randn(3, 6, 5, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return Velocity(noise.to(dtype), Grid.from_spacing((6, 5, 7), 4.0))
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".tfm", ".x5", ".nii.gz", ".mha", ".nrrd"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_velocity_field_is_written_as_its_displacements(
+    tmp_path: Path, suffix: str, dtype: torch.dtype
+) -> None:
+    velocity = flow(dtype)
+    write_transform(velocity, tmp_path / f"a{suffix}")
+    read = read_transform(tmp_path / f"a{suffix}")
+    assert isinstance(read, Displacement)
+    assert torch.equal(read.vectors, velocity.displacement.vectors)
+    assert read.grid.same_as(velocity.grid)
+    if suffix in (".h5", ".tfm", ".x5"):
+        write_transform(Composite((affine(), velocity)), tmp_path / f"b{suffix}")
+        chain = read_transform(tmp_path / f"b{suffix}")
+        torch.testing.assert_close(chain(points(3)), affine()(velocity(points(3))), rtol=0, atol=1e-9)
+    else:
+        with pytest.raises(WriteError, match=r"no Composite; write \.h5"):
+            write_transform(Composite((affine(), velocity)), tmp_path / f"b{suffix}")
+
+
+def test_ants_files_of_a_flow_and_the_way_back(tmp_path: Path) -> None:
+    chain = Composite((affine(), flow(torch.float64)))
+    lists = write_ants_files(chain, tmp_path, chain.inverse())
+    assert lists == [
+        "-t 1Warp.nii.gz -t 0GenericAffine.mat",
+        "-t [0GenericAffine.mat,1] -t 1InverseWarp.nii.gz",
+    ]
+    assert len(list(tmp_path.iterdir())) == 3
+    there = read_transform(tmp_path / "1Warp.nii.gz")
+    back = read_transform(tmp_path / "1InverseWarp.nii.gz")
+    assert isinstance(there, Displacement) and isinstance(back, Displacement)
+    assert torch.equal(there.vectors, flow(torch.float64).displacement.vectors.float())
+    assert torch.equal(back.vectors, flow(torch.float64).inverse().displacement.vectors.float())
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    assert write_ants_files(flow(), alone) == ["-t 0Warp.nii.gz"]
+
+
+@pytest.mark.parametrize(
+    "name", ["a.h5", "a.tfm", "a.mat", "a.nii.gz", "a.mha", "a.x5", "a.json", "a.xfm", "ants"]
+)
+def test_a_thin_plate_spline_is_refused_with_what_to_do(tmp_path: Path, name: str) -> None:
+    bent = fit_thin_plate(points(3, 9), points(3, 9, seed=1))
+    with pytest.raises(WriteError, match=r"Displacement\.of|write \.h5|linear") as caught:
+        write_ants_files(bent, tmp_path) if name == "ants" else write_transform(bent, tmp_path / name)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []

@@ -24,7 +24,7 @@ def test_every_method_is_made_by_its_name_and_comes_back_from_its_settings(name:
     ("arguments", "settings", "said"),
     [
         (("drmine",), {}, "unknown method 'drmine'; did you mean drmime"),
-        (("demons",), {}, "unknown method 'demons'; expected linear or drmime"),
+        (("demons",), {}, "unknown method 'demons'; expected linear or svf or drmime"),
         (("drmime", "rigid+affine"), {}, "takes one transform and no chain"),
         (("drmime",), {"metric": "mi"}, "drmime takes no metric, got 'mi'; .* choose method linear"),
         (("linear",), {"iterations": 5}, "linear takes no iterations, got 5; .* choose method drmime-paper"),

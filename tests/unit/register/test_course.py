@@ -10,7 +10,7 @@ from inforeg.image import Foreground, Image
 from inforeg.methods import Stage
 from inforeg.register.course import Course, object_of
 from inforeg.space import Grid
-from inforeg.transforms import Linear
+from inforeg.transforms import Composite, Displacement, Linear
 
 
 def ball(ndim: int) -> Foreground:
@@ -96,6 +96,27 @@ def test_without_paths_there_is_no_course() -> None:
     bare = Stage("rigid", turn(3.0, 2), "converged", [1.0], [0.5])
     assert Course.of([known, bare], turn(3.0, 2), ball(2)) is None
     assert Course.of([], turn(3.0, 2), ball(2)) is None
+
+
+def test_the_course_of_what_goes_on_to_deform_is_that_of_the_linear_stages() -> None:
+    steps = [turn(float(n), 2) for n in range(3)]
+    grid = field_of_view(2, 20.0)
+    bent = Displacement(torch.ones(2, *grid.shape), grid)
+    whole = Composite((steps[-1], bent))
+    svf = Stage("svf", whole, "converged", [2.0] * 4, [0.0] * 4)
+    made = Course.of([stage(steps), svf], whole, ball(2))
+    assert made is not None
+    assert (len(made.matrices), made.then) == (3, ("svf",))
+    assert torch.equal(made.end.matrix, steps[-1].matrix)
+    assert made.left_mm(made.matrices)[-1] == 0
+    assert course(steps).then == ()
+    # A deformable stage alone has no course, and neither has one after a linear stage without its path.
+    assert Course.of([svf], bent, ball(2)) is None
+    bare = Stage("rigid", steps[-1], "converged", [1.0], [0.5])
+    assert Course.of([bare, svf], whole, ball(2)) is None
+    # Whatever comes after the deformation, the course ends before it.
+    late = Course.of([stage(steps), svf, stage(steps, "affine")], whole, ball(2))
+    assert late is not None and (len(late.matrices), late.then) == (3, ("svf", "affine"))
 
 
 def test_a_step_that_takes_the_object_to_infinity_has_no_figures() -> None:

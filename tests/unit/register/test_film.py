@@ -1,5 +1,6 @@
 """The film of a registration."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,7 +15,7 @@ from inforeg.register.course import Course, object_of
 from inforeg.register.film import GLIDE, MOST_FRAMES, evenly, film_of
 from inforeg.report import Film
 from inforeg.space import Grid
-from inforeg.transforms import Linear
+from inforeg.transforms import Composite, Displacement, Linear
 
 SPACING_MM = 4.0
 
@@ -114,6 +115,39 @@ def test_a_start_from_elsewhere_is_a_film_by_itself() -> None:
     made = film(along([truth], fixed), fixed, moving)
     assert len(made.frames) == GLIDE + 1
     assert made.labels[-1] == "Step 0 of 0, rigid: the end"
+
+
+@pytest.mark.parametrize("shares", [[0.0, 0.5, 1.0], [1.0]])
+def test_the_film_of_a_deformation_ends_with_it(shares: list[float]) -> None:
+    fixed, moving, truth = scene(2)
+    start = along(way(truth, shares), fixed)
+    course = replace(start, then=("svf",))
+    linear = film(start, fixed, moving)
+    grid = fixed.grid
+    bent = Displacement(torch.stack((torch.full(grid.shape, 8.0), torch.zeros(grid.shape))), grid)
+    whole = Composite((truth, bent))
+    made = film_of(course, fixed, moving, "the start", whole)
+    assert made is not None
+    assert len(made.frames) == len(made.labels) == len(made.steps) <= MOST_FRAMES
+    assert made.labels[-2].endswith("rigid: the end of the linear stages")
+    assert made.labels[-1] == "After svf: the end, deformed"
+    assert all(" ends" not in label for label in made.labels)
+    assert made.steps[-1] is None and made.pauses[-1] == len(made.frames) - 2
+    np.testing.assert_allclose(made.frames[-2][0], linear.frames[-1][0], atol=1e-5)
+    # Two voxels further to the patient's right in the moving image: what was there is now here.
+    np.testing.assert_allclose(
+        made.frames[-1][0][:, 10:-10], np.roll(linear.frames[-1][0], 2, axis=1)[:, 10:-10], atol=0.05
+    )
+
+
+def test_a_deformation_after_no_motion_is_a_film_of_two() -> None:
+    fixed, _, _ = scene(2)
+    course = replace(along([Linear.identity(2)] * 3, fixed), then=("svf",))
+    bent = Displacement(torch.full((2, *fixed.grid.shape), 8.0), fixed.grid)
+    made = film_of(course, fixed, fixed, "the start", bent)
+    assert made is not None
+    assert made.labels == ["Step 2 of 2, rigid: the end of the linear stages", "After svf: the end, deformed"]
+    assert np.abs(made.frames[1][0] - made.frames[0][0]).max() > 0.2
 
 
 def test_pictures_stand_as_in_their_file() -> None:

@@ -10,11 +10,15 @@ import pytest
 import torch
 
 from inforeg.image import Image
-from inforeg.methods import Response, linear_method
+from inforeg.methods import Response, Stage, linear_method
 from inforeg.register import Registration, register
-from inforeg.register.page import page_of
+from inforeg.register.page import chain_in_words, page_of
 from inforeg.register.saving import record_of
-from inforeg.report import ReportData
+from inforeg.report import ReportData, render
+from inforeg.space import Grid
+from inforeg.transforms import Composite, Displacement, Linear, Velocity
+
+FIELD = Grid.from_spacing((18, 18, 20), (12.0, 12.0, 10.0))
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +143,85 @@ def test_without_paths_the_report_does_without(result: Registration) -> None:
     drawn = page(bare)
     assert drawn.path is None and drawn.film is None
     assert len(drawn.stages) == 2
+
+
+@pytest.fixture(scope="module")
+def bent(result: Registration) -> Registration:
+    """The same, gone on to deform: 6 mm to the patient's right at the head's middle, nothing at its rim."""
+    points = FIELD.points_mm()
+    vectors = torch.zeros(3, FIELD.voxel_count)
+    vectors[0] = 6 * torch.exp(-points.square().sum(dim=1) / (2 * 40.0**2))
+    velocity = Velocity(vectors.reshape(3, *FIELD.shape), FIELD)
+    whole = Composite((result.transform, velocity))
+    stage = Stage("svf", whole, "converged", [4.0] * 3, [-0.3, -0.4, -0.5])
+    return replace(result, transform=whole, stages=[*result.stages, stage], method="svf")
+
+
+def test_a_linear_result_has_no_deformation(shown: ReportData) -> None:
+    assert shown.deformation is None
+    assert not {"Folds", "Largest displacement"} & {figure.label for figure in shown.summary}
+
+
+def test_a_deformation_is_shown_and_its_figures_come_first(bent: Registration) -> None:
+    drawn = page(bent)
+    found = drawn.deformation
+    assert found is not None
+    figures = {figure.label: figure for figure in drawn.summary}
+    assert found.inside.largest_mm == pytest.approx(6, abs=0.4)
+    assert figures["Largest displacement"].value == f"{found.inside.largest_mm:.3g} mm"
+    assert "on average" in figures["Largest displacement"].note
+    assert figures["Folds"].value == "0"
+    assert str(bent.fixed.grid.voxel_count) in figures["Folds"].note
+    assert found.inverse_error_mm is not None and 0 < found.inverse_error_mm < 0.1
+    assert all(abs(at - 0.5) < 0.1 for at in found.places["farthest"].at)
+    # Before it, the image is as the linear part leaves it.
+    linear = page(replace(bent, transform=bent.transform.parts[0], stages=bent.stages[:-1]))  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(found.undeformed, linear.warped)
+    assert np.abs(found.undeformed - drawn.warped).max() > 0.2
+
+
+def test_the_path_of_a_deformable_result_is_that_of_its_linear_stages(
+    bent: Registration, shown: ReportData
+) -> None:
+    drawn = page(bent)
+    assert drawn.path is not None and shown.path is not None
+    assert list(drawn.path.left_mm) == list(shown.path.left_mm)
+    assert (drawn.path.ends, shown.path.ends) == ("the linear stages take it", "it ends")
+    assert [trace.metric for trace in drawn.stages] == ["mutual information, nats"] * 2 + ["cost of svf"]
+    assert (drawn.stages[2].better, list(drawn.stages[2].value)) == ("less", [-0.3, -0.4, -0.5])
+    assert drawn.film is not None and shown.film is not None
+    assert drawn.film.labels[-1] == "After svf: the end, deformed"
+    assert drawn.film.labels[-2].endswith("the end of the linear stages")
+    assert shown.film.labels[-1].endswith(": the end")
+    assert "How it was deformed" in render(drawn)
+
+
+def test_a_field_that_has_no_inverse_is_shown_without_its_error(bent: Registration) -> None:
+    velocity = bent.transform.parts[1]  # type: ignore[attr-defined]
+    found = page(replace(bent, transform=Composite((bent.transform.parts[0], velocity.displacement))))  # type: ignore[attr-defined]
+    assert found.deformation is not None and found.deformation.inverse_error_mm is None
+
+
+def test_the_chain_says_what_acts_first_first(bent: Registration) -> None:
+    words = page(bent).chain_in_words
+    assert words[0].endswith("in two steps.")
+    assert (
+        words[1]
+        == "First a deformation that can be undone (a velocity field), with a vector every 12 × 12 × 10 mm."
+    )
+    assert words[2].startswith("Then a linear transform: a turn of ")
+    after = chain_in_words(Composite((bent.transform, Linear.identity(3))), "a", "b")
+    assert after[0].endswith("in three steps.")
+    assert [line.split()[0] for line in after[1:4]] == ["First", "Then", "Then"]
+    alone = Displacement(torch.zeros(2, 5, 5), Grid.from_spacing((5, 5), 3.0))
+    assert chain_in_words(alone, "a", "b")[1] == (
+        "The step is a deformation (a field of displacements), with a vector every 3 mm."
+    )
+    one = chain_in_words(Linear.identity(2), "a", "b")
+    assert one[:2] == [
+        "A point of the fixed image (a) is taken to the moving image (b) in one step.",
+        "The step is a linear transform: a turn of 0.00 degrees and a scale of 1.0000.",
+    ]
 
 
 def test_neither_path_nor_response_is_in_the_record(result: Registration) -> None:

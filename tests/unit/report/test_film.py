@@ -43,7 +43,7 @@ def test_frames_come_after_the_fixed_image_as_they_are(make_report):
     about = json.loads(page["report-data"])["film"]
     assert about["panes"] == [{"rows": ROWS, "columns": COLUMNS, "size_mm": [16.0, 24.0]}]
     assert about["labels"] == ["Before", "Step 0", "Step 1"]
-    assert (about["steps"], about["pauses"], about["count"]) == ([None, 0, 1], [1], 3)
+    assert (about["steps"], about["pauses"]) == ([None, 0, 1], [1])
 
 
 def test_planes_stand_one_after_the_other():

@@ -7,7 +7,7 @@ from strategies import GridNumbers, points
 from inforeg.errors import NotInvertible, UsageError
 from inforeg.image import Image, resample
 from inforeg.space import Grid
-from inforeg.transforms import BSpline, Composite, Displacement, Linear
+from inforeg.transforms import BSpline, Composite, Displacement, Linear, displacement
 
 GRIDS = {
     2: GridNumbers([9, 11], [0.4], [3.0, 2.0], [1, -1], [0.0], [-12.0, 7.0]).grid(),
@@ -160,3 +160,58 @@ def test_on_its_own_grid_a_field_need_not_be_interpolated(ndim: int) -> None:
     other = Grid(grid.shape, grid.voxel_to_world + torch.eye(ndim + 1) * 1e-3)
     assert first.at_voxels(other, slice(0, 1)) is None
     assert Composite((first, Linear.identity(ndim))).at_voxels(grid, slice(0, 1)) is None
+
+
+def parallel(grid: Grid, scales: list[float], start: list[float], shape: tuple[int, ...]) -> Grid:
+    """A grid whose axes run as another's, or against them, `scales` of its voxels apart, from its voxel `start` on."""
+    d = grid.ndim
+    steps = torch.eye(d + 1, dtype=torch.float64)
+    steps[:d, :d] = torch.diag(torch.tensor(scales[:d], dtype=torch.float64))
+    steps[:d, d] = torch.tensor(start[:d], dtype=torch.float64)
+    return Grid(shape[:d], grid.voxel_to_world @ steps)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_on_a_parallel_grid_axes_are_interpolated_one_by_one(ndim: int, dtype: torch.dtype) -> None:
+    transform = field(ndim, dtype=dtype)
+    others = [
+        parallel(transform.grid, [0.4, 0.37, 0.6], [0.2, -0.1, 0.05], (16, 25, 11)),
+        # Coarser and turned over, and beyond the faces on all sides.
+        parallel(transform.grid, [-1.3, 1.7, -0.9], [9.1, -2.2, 8.9], (12, 9, 13)),
+        # Voxel centres on the outer faces, and one slice.
+        parallel(transform.grid, [0.5, 0.5, 0.5], [-0.5, -0.5, 3.25], (20, 30, 1)),
+    ]
+    for other in others:
+        expected = transform(other.points_mm()).reshape(*other.shape, ndim)
+        moved = (expected.reshape(-1, ndim) != other.points_mm()).any(dim=1).double().mean()
+        assert float(moved) > 0.1
+        for rows in (slice(0, other.shape[0]), slice(3, 7)):
+            known = transform.at_voxels(other, rows)
+            assert known is not None
+            assert known.dtype == torch.float64
+            torch.testing.assert_close(known, expected[rows].reshape(-1, ndim), rtol=0, atol=1e-5)
+    flat = Displacement.of(transform, others[1], torch.float64)
+    torch.testing.assert_close(
+        flat(others[1].points_mm()), transform(others[1].points_mm()), rtol=0, atol=1e-5
+    )
+
+
+def test_grids_that_are_not_quite_parallel_are_told_apart() -> None:
+    grid = Grid.from_spacing((40, 30, 20), 2.0)
+    transform = Displacement(torch.ones(3, *grid.shape), grid)
+    for slant, parallel_enough in ((1e-7, True), (1e-4, False)):
+        matrix = torch.diag(torch.tensor([1.0, 1.0, 1.0, 1.0], dtype=torch.float64))
+        matrix[0, 1] = slant
+        other = Grid((80, 60, 40), matrix)
+        assert (transform.at_voxels(other, slice(0, 2)) is not None) == parallel_enough
+    assert transform.at_voxels(Grid.from_spacing((40, 30), 2.0), slice(0, 2)) is None
+
+
+def test_a_field_is_made_slab_by_slab(monkeypatch: pytest.MonkeyPatch) -> None:
+    transform, grid = field(3), GRIDS[3]
+    chain = Composite((transform, Linear.translation(torch.tensor([1.0, 0.5, -2.0]))))
+    whole = Displacement.of(chain, grid, torch.float64)
+    monkeypatch.setattr(displacement, "_SLAB_VOXELS", 150)
+    assert torch.equal(Displacement.of(chain, grid, torch.float64).vectors, whole.vectors)
+    torch.testing.assert_close(whole(grid.points_mm()), chain(grid.points_mm()), rtol=0, atol=1e-9)

@@ -1,0 +1,1 @@
+"""The benchmark of deformable registration: known warps, different heads and contrasts, beside other tools."""

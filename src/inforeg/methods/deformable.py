@@ -1,0 +1,124 @@
+"""The deformable method: linear stages, then a stationary velocity field by Newton steps from coarse to fine."""
+
+from time import perf_counter
+from typing import Annotated, Any, ClassVar, Literal, get_args
+
+import torch
+from pydantic import Field
+
+from inforeg.errors import UsageError, did_you_mean
+from inforeg.image import Image
+from inforeg.methods.dense import DenseRun
+from inforeg.methods.linear import LinearMethod
+from inforeg.methods.method import Progress
+from inforeg.methods.pair import prepare_pair
+from inforeg.methods.result import Result, Stage
+from inforeg.methods.stages import Group
+from inforeg.methods.starting import Init, find_start
+from inforeg.settings import Settings
+from inforeg.transforms import Linear
+
+NAME = "svf"
+# Linear stages that a deformation needs before it where it is asked for alone and a start is to be found.
+_BEFORE: tuple[Group, ...] = ("rigid", "affine")
+
+
+class DeformableSettings(Settings):
+    """What the deformable method can be told; all of it has a default that serves."""
+
+    stages: tuple[Group, ...] = _BEFORE
+    """Linear stages before the deformation; none to deform from the start as it is."""
+    init: Init = "auto"
+    """Where to start, as for the linear method."""
+    smoothness_mm: Annotated[float, Field(gt=0)] | None = None
+    """Over which length a deformation is expected to be smooth; a seventh of the object's radius if not given."""
+    metric: Literal["mi"] = "mi"
+    """What is compared: mutual information of local contrast, from tables of the neighbourhood."""
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
+    """Seed of all sampling."""
+
+
+class Deformable(DeformableSettings):
+    """Registers by a diffeomorphism: `Deformable()(fixed, moving) -> Result`.
+
+    The transform is a linear one after the exponential of a stationary velocity field (Arsigny et al., MICCAI 2006), so
+    that its inverse is that of the field's negative. The field is the most likely one: the likelihood is that of the
+    fixed image given the warped one, read from joint tables of local contrast in the neighbourhood, and roughness of
+    the field is unlikely. Steps are Newton's, as in Gauss-Newton demons (Vercauteren et al., NeuroImage 2009), which
+    know only squared differences.
+
+    All lengths follow from the object in the images, and how far the images are believed from the images as well.
+    """
+
+    name: ClassVar[str] = NAME
+
+    def __call__(
+        self,
+        fixed: Image,
+        moving: Image,
+        start: Linear | None = None,
+        *,
+        fixed_mask: Image | None = None,
+        moving_mask: Image | None = None,
+        progress: Progress | None = None,
+    ) -> Result:
+        """Registers `moving` to `fixed`, both of one image in the batch; masks are images, inside above 0.5.
+
+        Raises `PairError` where there is nothing to register: no object in one image, or a mask without any.
+        """
+        began = perf_counter()
+        report = progress or (lambda _name, _share: None)
+        pair = prepare_pair(fixed, moving, fixed_mask, moving_mask)
+        generator = torch.Generator().manual_seed(self.seed)
+        stages: list[Stage] = []
+        notes = pair.notes
+        margin = None
+        if self.stages:
+            linear = LinearMethod(stages=self.stages, init=self.init, seed=self.seed)
+            before = linear.on(pair, start, generator, lambda name, share: report(name, 0.5 * share))
+            stages, notes, found = [*before.stages], before.notes, before.start
+            assert isinstance(before.transform, Linear)
+            given, margin = before.transform, before.quality.margin
+        else:
+            found = find_start(pair, self.init, "rigid", start, generator)
+            given = found.best.transform
+        report("deformation", 0.6)
+        run = DenseRun(pair, given, self.smoothness_mm, generator)
+        stage, said = run.stage(NAME, lambda share: report("deformation", 0.6 + 0.3 * share))
+        report("check", 0.95)
+        quality = run.quality(stage, margin)
+        return Result(
+            stage.transform,
+            stage.status,
+            [*stages, stage],
+            quality,
+            fixed,
+            moving,
+            self.to_dict(),
+            found,
+            [*notes, *said],
+            perf_counter() - began,
+            method=NAME,
+        )
+
+
+def deformable(transform: str = NAME, **settings: Any) -> Deformable:
+    """The deformable method for a transform's name: `svf`, or a chain of linear groups before it (`rigid+affine+svf`).
+
+    `svf` alone is preceded by `rigid+affine`, unless the start is said (`init` other than auto, search and moments):
+    then the deformation begins there. Raises `UsageError` for a chain it does not know.
+    """
+    chosen = {name: value for name, value in settings.items() if value is not None}
+    before = [name for name in transform.split("+") if name != "auto"]
+    if before and before[-1] == NAME:
+        before.pop()
+    known = get_args(Group)
+    unknown = [name for name in before if name not in known]
+    if unknown:
+        hint = did_you_mean(unknown[0], [*known, NAME, "auto"], f"expected {', '.join(known)} before {NAME}")
+        raise UsageError(f"unknown transform {unknown[0]!r} in a chain that ends with {NAME}; {hint}")
+    if before:
+        return Deformable(stages=tuple(before), **chosen)
+    if chosen.get("init", "auto") in ("auto", "search", "moments"):
+        return Deformable(**chosen)
+    return Deformable(stages=(), **chosen)

@@ -1,0 +1,162 @@
+"""The deformable stage for one pair: its levels, and the figures its result is judged by."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from inforeg.image import Foreground, Image, find_foreground
+from inforeg.image.interpolate import on_lines
+from inforeg.image.sample import covers
+from inforeg.methods.judge import judge
+from inforeg.methods.pair import Pair
+from inforeg.methods.result import Quality, Stage
+from inforeg.solve.dense.contrast import LocalContrast
+from inforeg.solve.dense.deform import Course, deform
+from inforeg.solve.dense.lattice import Lattice
+from inforeg.solve.dense.level import Look
+from inforeg.solve.dense.safety import made_safe
+from inforeg.solve.dense.tables import BINS, JointTables, Places
+from inforeg.space import Grid
+from inforeg.transforms import Composite, Linear, Velocity
+
+# Lengths as shares of the unit, which is a seventh of the object's radius: about a centimetre for a head.
+_UNIT = 1 / 7
+_COARSEST = 0.45  # the largest voxels that are looked at
+_FINEST = 1 / 16  # the smallest ones
+_CONTRAST = 1.0  # the neighbourhood whose mean is taken out
+_PLACES = 3.0  # the blocks with tables of their own
+_RIM = 1.0  # how much of what surrounds the object is looked at
+_APART = 1.8  # how far errors are taken to have nothing to do with each other
+# Newton steps on the coarsest level, on the next, and on every finer one.
+_STEPS = (15, 8, 3)
+
+
+class DenseRun:
+    """The levels of one pair: what they share."""
+
+    def __init__(
+        self, pair: Pair, linear: Linear, smoothness_mm: float | None, generator: torch.Generator
+    ) -> None:
+        self.pair, self.linear, self.generator = pair, linear, generator
+        self.unit_mm = _UNIT * min(pair.fixed_view.object.radius_mm, pair.moving_view.object.radius_mm)
+        self.smoothness_mm = smoothness_mm or self.unit_mm
+        spacings = pair.spacings_mm
+        fit = [k for k, s in enumerate(spacings) if _FINEST * self.unit_mm <= s <= _COARSEST * self.unit_mm]
+        self.levels = list(reversed(fit)) or [
+            min(range(len(spacings)), key=lambda k: abs(spacings[k] - 0.2 * self.unit_mm))
+        ]
+        coarse = self.levels[0]
+        self.fixed_object, self.moving_object = (
+            _object(images[coarse], mask)
+            for images, mask in ((pair.fixed, pair.fixed_mask), (pair.moving, pair.moving_mask))
+        )
+        self.contrasts = [
+            LocalContrast(images[coarse], found, _CONTRAST * self.unit_mm)
+            for images, found in ((pair.fixed, self.fixed_object), (pair.moving, self.moving_object))
+        ]
+        self.coarse_grid = pair.fixed[coarse].grid
+        near = self.fixed_object.mask.to(pair.fixed[0].data)
+        for axis, spacing in enumerate(self.coarse_grid.spacing_mm.tolist()):
+            near = _widened(near, axis, round(_RIM * self.unit_mm / spacing))
+        self.near = near
+
+    def look(self, level: int) -> Look:
+        """Both images on one level."""
+        fixed, moving = self.pair.fixed[level], self.pair.moving[level]
+        weight = self._on(fixed.grid, self.near)
+        if self.pair.fixed_mask is not None:
+            weight = weight * covers(self.pair.fixed_mask, fixed.grid).reshape(fixed.grid.shape)
+        box = _box(weight)
+        inner = self._on(fixed.grid, self.fixed_object.mask.to(weight))[box]
+        places = Places(fixed.grid, box, _PLACES * self.unit_mm)
+        tables = JointTables(self.contrasts[0].places(fixed, box), weight[box].contiguous(), places)
+        channels = [self.contrasts[1].places(moving)]
+        if self.pair.moving_mask is not None:
+            channels.append(
+                covers(self.pair.moving_mask, moving.grid).reshape(moving.grid.shape).to(channels[0])
+            )
+        warping = Image(torch.stack(channels)[None], moving.grid)
+        spacing = self.pair.spacings_mm[level]
+        apart = min(max(2 * spacing, 0.4 * self.smoothness_mm), 0.8 * self.smoothness_mm)
+        lattice = Lattice.over(self.pair.fixed[0].grid, max(apart, spacing))
+        return Look(fixed.grid, box, warping, tables, self.linear, lattice, inner.contiguous())
+
+    def stage(self, name: str, report: Callable[[float], None]) -> tuple[Stage, list[str]]:
+        """The deformation, and what is worth telling of how it was made safe."""
+        device = self.pair.fixed[0].data.device
+        course: Course | None = None
+        for number, level in enumerate(self.levels):
+            report(number / len(self.levels))
+            look = self.look(level)
+            if course is None:
+                course = Course(
+                    look.lattice, torch.zeros((look.grid.ndim, *look.lattice.grid.shape), device=device)
+                )
+            steps = _STEPS[min(number, len(_STEPS) - 1)]
+            course = deform(
+                course, look, self.smoothness_mm, _APART * self.unit_mm, self.pair.spacings_mm[level], steps
+            )
+        assert course is not None
+        self.course = course
+        finest = float(self.pair.images[0].grid.spacing_mm.min())
+        vectors, notes = made_safe(course.vectors, course.lattice, 0.5 * finest)
+        velocity = Velocity(course.lattice.to_world(vectors).cpu(), course.lattice.grid)
+        transform = Composite((self.linear, velocity))
+        return Stage(name, transform, "converged", course.spacing_mm, [-v for v in course.nats]), notes
+
+    def quality(self, stage: Stage, margin: float | None) -> Quality:
+        """The figures of a result, and the verdict from them."""
+        look = self.look(self.levels[-1])
+        assert isinstance(stage.transform, Composite)
+        before = look.evidence(torch.zeros_like(self.course.vectors), 1.0, 1.0).nats
+        _, inside = look.warped(None)
+        overlap = float((inside * look.inner).sum() / look.inner.sum().clamp(min=1))
+        end = self.course.nats[-1]
+        chance = BINS**2 / max(1.0, float(look.inner.sum()))
+        found = judge(end, before, chance, 1.0, overlap, margin, 0.0, stage.status, self.pair.spacings_mm[0])
+        return replace(found, precision_mm=self._precision(look))
+
+    def _precision(self, look: Look) -> float:
+        """How far the field may be off in the object, by what the images tell and how smooth it is likely to be."""
+        assert self.course.quadratic is not None
+        drawn = self.course.quadratic.drawn(self.generator, steps=20)
+        share = look.spread.gather(look.inner[None])[0]
+        return float((drawn.square().sum(0) * share).sum().div(share.sum().clamp(min=1e-9)).sqrt())
+
+    def _on(self, grid: Grid, mask: Tensor) -> Tensor:
+        """A mask of the coarse grid on another grid with the same axes, 0 or 1."""
+        to_coarse = self.coarse_grid.world_to_voxel @ grid.voxel_to_world
+        lines = [
+            (torch.arange(n, dtype=torch.float64) * to_coarse[axis, axis] + to_coarse[axis, -1]).clamp(
+                0, self.coarse_grid.shape[axis] - 1
+            )
+            for axis, n in enumerate(grid.shape)
+        ]
+        return (on_lines(mask[None], lines)[0] > 0.5).to(mask)
+
+
+def _object(image: Image, mask: Image | None) -> Foreground:
+    found = find_foreground(image)
+    return found if mask is None else found.within(covers(mask, image.grid).reshape(image.grid.shape), image)
+
+
+def _widened(mask: Tensor, axis: int, voxels: int) -> Tensor:
+    """The mask and what is within some voxels of it along an axis."""
+    if voxels < 1:
+        return mask
+    flat = mask.movedim(axis, -1)
+    wide = functional.max_pool1d(flat.reshape(-1, 1, flat.shape[-1]), 2 * voxels + 1, 1, voxels)
+    return wide.reshape(flat.shape).movedim(-1, axis).contiguous()
+
+
+def _box(weight: Tensor) -> tuple[slice, ...]:
+    """The smallest box that holds all weight, at least three voxels along an axis that has them."""
+    found = []
+    for axis, n in enumerate(weight.shape):
+        seen = weight.movedim(axis, 0).reshape(n, -1).amax(1).nonzero().flatten()
+        low, high = (int(seen[0]), int(seen[-1]) + 1) if len(seen) else (0, n)
+        found.append(slice(max(0, min(low, n - 3)), min(n, max(high, low + 3))))
+    return tuple(found)

@@ -1,0 +1,71 @@
+"""Velocity fields from coarse to fine, by Newton steps."""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from inforeg.solve.dense.lattice import Lattice
+from inforeg.solve.dense.level import Look
+from inforeg.solve.dense.roughness import Quadratic, Roughness
+from inforeg.transforms.velocity import exponential
+
+# A step may move nothing further than this share of the distance between nodes.
+_TRUST = 0.5
+# A level is done when its steps move things by less than this share of its voxels, on average.
+_STILL = 0.02
+# Conjugate gradients for one step.
+_INNER = 12
+
+
+@dataclass
+class Course:
+    """A velocity field on its way, `(d, *nodes)` in mm along the axes of a lattice, and how it came there."""
+
+    lattice: Lattice
+    vectors: Tensor
+    spacing_mm: list[float] = field(default_factory=list)
+    nats: list[float] = field(default_factory=list)
+    still: bool = False
+    quadratic: Quadratic | None = None
+
+
+def deform(
+    course: Course, look: Look, smoothness_mm: float, apart_mm: float, spacing_mm: float, steps: int
+) -> Course:
+    """The course after one level: up to `steps` Newton steps on velocities at the level's own nodes.
+
+    A step `x` at the displacement `exp(v)` is composed with it: `exp(v) o exp(x)`, which is `exp(v + x)` to first
+    order, and the next step sees what the second order left.
+    """
+    lattice = look.lattice
+    device = course.vectors.device
+    vectors = course.lattice.moved_to(lattice, course.vectors)
+    roughness = Roughness(lattice, smoothness_mm).to(device)
+    independence: float | None = None
+    trace, still, quadratic = [], False, None
+    for step in range(steps):
+        displacement = exponential(vectors[None], lattice.local)[0]
+        # Measured anew while it still changes.
+        seen = look.evidence(displacement, None if step in (0, 2, 5) else independence, apart_mm)
+        independence = seen.independence
+        quadratic = Quadratic(seen.weights * independence, roughness)
+        right = seen.force * independence - roughness.slope(vectors)
+        change = quadratic.solve(right, _INNER)
+        lengths = change.norm(dim=0)
+        longest = float(lengths.max())
+        if not longest < float("inf"):
+            raise FloatingPointError("a step of the deformation is not finite")
+        change = change * min(1.0, _TRUST * lattice.spacing_mm / max(longest, 1e-12))
+        vectors = vectors + change
+        trace.append(seen.nats)
+        if float(lengths.mean()) < _STILL * spacing_mm:
+            still = True
+            break
+    return Course(
+        lattice,
+        vectors,
+        course.spacing_mm + [spacing_mm] * len(trace),
+        course.nats + trace,
+        still,
+        quadratic,
+    )

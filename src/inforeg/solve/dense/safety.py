@@ -1,0 +1,78 @@
+"""No folds, and an inverse that fits: what a velocity field must keep, and how it backs off."""
+
+from itertools import product
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from inforeg.image.sample import sample_displaced
+from inforeg.solve.dense.lattice import Lattice
+from inforeg.transforms.velocity import exponential
+
+# Determinants below this are taken for folds: between nodes a field is only as good as its corners.
+_LEAST = 0.05
+# By how much a field is made smaller while it is not safe; at nothing it is.
+_BACK = 0.9
+
+
+def smallest_determinant(displacement: Float[Tensor, "d ..."], spacing_mm: float) -> float:
+    """The least Jacobian determinant at the corners of all cells of a lattice, of `x + u(x)` linear between its nodes.
+
+    Inside a cell the derivative along an axis is a mean of those along the cell's edges, so that corners, where each
+    derivative is an edge's own, are where a fold shows first.
+    """
+    d = displacement.ndim - 1
+    shape = displacement.shape[1:]
+    edges = []
+    for axis in range(d):
+        n = shape[axis]
+        if n < 2:
+            edges.append(torch.zeros_like(displacement))
+            continue
+        edges.append(torch.diff(displacement, dim=axis + 1) / spacing_mm)
+    least = float("inf")
+    cells = [slice(0, max(1, n - 1)) for n in shape]
+    for corner in product((0, 1), repeat=d):
+        columns = []
+        for axis in range(d):
+            index = [slice(None)]
+            for other in range(d):
+                start = corner[other] if other != axis and shape[other] > 1 else 0
+                index.append(slice(start, start + cells[other].stop))
+            columns.append(edges[axis][tuple(index)])
+        jacobian = torch.stack(columns, dim=1).movedim((0, 1), (-2, -1)) + torch.eye(
+            d, device=displacement.device
+        )
+        least = min(least, float(torch.linalg.det(jacobian).min()))
+    return least
+
+
+def largest_inverse_error_mm(vectors: Float[Tensor, "d ..."], lattice: Lattice) -> float:
+    """How far from where it was any node ends by the exponentials of a field and of its negative in turn."""
+    forth, back = (exponential(way[None], lattice.local) for way in (vectors, -vectors))
+    worst = 0.0
+    for first, then in ((forth, back), (back, forth)):
+        left = first + sample_displaced(then, first / lattice.spacing_mm)
+        worst = max(worst, float(left.norm(dim=1).max()))
+    return worst
+
+
+def made_safe(vectors: Float[Tensor, "d ..."], lattice: Lattice, most_mm: float) -> tuple[Tensor, list[str]]:
+    """A field without folds, nor an inverse error beyond `most_mm`: itself, or made smaller until it is; and a note."""
+    left = 1.0
+    while True:
+        least = min(
+            smallest_determinant(exponential(way[None], lattice.local)[0], lattice.spacing_mm)
+            for way in (vectors, -vectors)
+        )
+        error = largest_inverse_error_mm(vectors, lattice)
+        if least > _LEAST and error <= most_mm:
+            break
+        vectors, left = vectors * _BACK, left * _BACK
+    if left == 1:
+        return vectors, []
+    return vectors, [
+        f"the deformation was taken back to {100 * left:.0f} % of what the images asked for, so that it does not fold"
+        f" and its inverse is exact to {most_mm:.2g} mm"
+    ]

@@ -1,0 +1,154 @@
+"""What two intensities tell of each other, from tables counted in many places of the image."""
+
+from dataclasses import dataclass
+from math import ceil, exp
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from inforeg.space import Grid
+
+# Bins of the tables, and the standard deviation of their smoothing, in bins.
+BINS = 32
+_SMOOTHING = 1.0
+# Counts that every place borrows from the whole image, as a share of what a place holds on average.
+_BORROWED = 0.05
+# Samples a table is counted from: more do not change what is read from it.
+_COUNTED = 400_000
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What the images tell of a displacement, voxel by voxel.
+
+    `slope` is how much the log-likelihood of the fixed voxel grows with the warped intensity, in nats per bin;
+    `curvature` the square of that to be expected for its fixed intensity. `nats` is the information per voxel.
+    """
+
+    slope: Tensor
+    curvature: Tensor
+    nats: float
+
+
+class Places:
+    """A grid cut into blocks of about one size, each with a table of its own that it shares with its neighbours."""
+
+    def __init__(self, grid: Grid, box: tuple[slice, ...], size_mm: float) -> None:
+        self.counts: list[int] = []
+        index = torch.zeros((1,) * grid.ndim, dtype=torch.int64)
+        for axis, part in enumerate(box):
+            n = part.stop - part.start
+            blocks = max(1, ceil(n * float(grid.spacing_mm[axis]) / size_mm))
+            along = torch.arange(n) * blocks // n
+            index = index * blocks + along.reshape(-1, *[1] * (grid.ndim - 1 - axis))
+            self.counts.append(blocks)
+        self.index = index.contiguous()
+
+
+class JointTables:
+    """Joint tables of fixed and warped intensities, one for each block of the image.
+
+    Where one table for the whole image takes a slow change of brightness (a coil, uneven staining) for structure, and
+    pulls at it, a table of the neighbourhood does not. Each is smoothed, shared with the neighbouring blocks, and
+    borrows a few counts of the whole image's, so that no table is empty.
+
+    The pointwise information of a table is the log-likelihood ratio of the fixed voxel, given the warped one: its mean
+    is mutual information (Wells et al., MedIA 1996; Viola and Wells, IJCV 1997). Local tables do what local shuffling
+    does for a network (Snaauw et al., EMBC 2022).
+    """
+
+    def __init__(self, fixed: Float[Tensor, "*box"], weight: Float[Tensor, "*box"], places: Places) -> None:
+        self.places, self.weight = places, weight
+        self.row, self.above = _split(fixed)
+        self.block = places.index.to(fixed.device)
+        self.corner = (self.block * BINS + self.row) * BINS
+        # A regular selection of voxels is enough to count.
+        step = max(1, round((fixed.numel() / _COUNTED) ** (1 / fixed.ndim)))
+        self.thinned = tuple(slice(step // 2, None, step) for _ in fixed.shape)
+
+    def __call__(self, warped: Float[Tensor, "*box"], inside: Float[Tensor, "*box"]) -> Told:
+        """What the images tell where the moving one, in bins from 0 to `BINS - 1`, is warped so."""
+        column, beyond = _split(warped)
+        counts = self._counted(column[self.thinned], beyond[self.thinned], inside[self.thinned])
+        joint, nats = self._smoothed(counts)
+        rows, columns = joint.sum(2, keepdim=True), joint.sum(1, keepdim=True)
+        told = (joint / (rows * columns)).log()
+        slopes = torch.gradient(told, dim=2)[0]
+        expected = (joint * slopes.square()).sum(2) / rows[:, :, 0]
+        place = self.corner + column
+        flat = slopes.reshape(-1)
+        near = torch.lerp(flat[place], flat[place + 1], beyond)
+        far = torch.lerp(flat[place + BINS], flat[place + BINS + 1], beyond)
+        seen = self.weight * inside
+        squares = expected.reshape(-1)[self.block * BINS + self.row]
+        return Told(torch.lerp(near, far, self.above) * seen, squares * seen, nats)
+
+    def _counted(self, column: Tensor, beyond: Tensor, inside: Tensor) -> Tensor:
+        """Counts `(blocks, bins, bins)`."""
+        weight = (self.weight[self.thinned] * inside).reshape(-1)
+        corner = (self.corner[self.thinned] + column).reshape(-1)
+        above, beyond = self.above[self.thinned].reshape(-1), beyond.reshape(-1)
+        size = self._blocks * BINS * BINS
+        counts = torch.zeros(size, dtype=torch.float64, device=weight.device)
+        for step, share in (
+            (0, (1 - above) * (1 - beyond)),
+            (1, (1 - above) * beyond),
+            (BINS, above * (1 - beyond)),
+            (BINS + 1, above * beyond),
+        ):
+            counts += torch.bincount(corner + step, (share * weight).double(), minlength=size)
+        return counts.reshape(-1, BINS, BINS)
+
+    def _smoothed(self, counts: Tensor) -> tuple[Tensor, float]:
+        """The tables as probabilities, and the information in the mean of them."""
+        shared = counts.reshape(*self.places.counts, BINS, BINS)
+        for axis in range(len(self.places.counts)):
+            shared = _with_neighbours(shared, axis)
+        tables = shared.reshape(-1, BINS, BINS)
+        kernel = _kernel().to(counts)
+        tables = kernel @ tables @ kernel.T
+        total = tables.sum()
+        # No pair is impossible: a table that has seen none of a kind must not say so with all its weight.
+        whole = tables.sum(0) / total.clamp(min=1e-12) + 1e-7
+        held = tables.sum((1, 2), keepdim=True)
+        borrowed = _BORROWED * held.mean() + 1e-6
+        tables = (tables + borrowed * whole) / (held + borrowed)
+        rows, columns = tables.sum(2, keepdim=True), tables.sum(1, keepdim=True)
+        told = (tables * (tables / (rows * columns)).log()).sum((1, 2))
+        share = held[:, 0, 0] / total.clamp(min=1e-12)
+        return tables.float(), float((told * share).sum())
+
+    @property
+    def _blocks(self) -> int:
+        total = 1
+        for n in self.places.counts:
+            total *= n
+        return total
+
+
+def _split(values: Tensor) -> tuple[Int[Tensor, "*box"], Float[Tensor, "*box"]]:
+    """Whole bins and what is beyond them; the bin above is always there."""
+    whole = values.to(torch.int64).clamp_(0, BINS - 2)
+    return whole, values - whole
+
+
+def _with_neighbours(tables: Tensor, axis: int) -> Tensor:
+    """Half of every block and a quarter of each neighbour along an axis; what is beyond the rim is not there."""
+    n = tables.shape[axis]
+    mixed = 0.5 * tables
+    if n > 1:
+        mixed.narrow(axis, 1, n - 1).add_(tables.narrow(axis, 0, n - 1), alpha=0.25)
+        mixed.narrow(axis, 0, n - 1).add_(tables.narrow(axis, 1, n - 1), alpha=0.25)
+    return mixed
+
+
+def _kernel() -> Tensor:
+    """Smoothing along one axis of a table, as a matrix; what would leave it stays in the last bin."""
+    reach = ceil(3 * _SMOOTHING)
+    matrix = torch.zeros(BINS, BINS, dtype=torch.float64)
+    for column in range(BINS):
+        for offset in range(-reach, reach + 1):
+            row = min(max(column + offset, 0), BINS - 1)
+            matrix[row, column] += exp(-0.5 * (offset / _SMOOTHING) ** 2)
+    return matrix / matrix.sum(0)
