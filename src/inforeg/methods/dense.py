@@ -31,7 +31,7 @@ _PLACES = 3.0  # the blocks with tables of their own
 _RIM = 1.0  # how much of what surrounds the object is looked at
 _APART = 1.8  # how far errors are taken to have nothing to do with each other
 # Newton steps on the coarsest level, on the next, and on every finer one.
-_STEPS = (15, 8, 3)
+_STEPS = (30, 12, 4)
 
 
 class DenseRun:
@@ -102,8 +102,8 @@ class DenseRun:
         assert course is not None
         self.course = course
         finest = float(self.pair.images[0].grid.spacing_mm.min())
-        vectors, notes = made_safe(course.vectors, course.lattice, 0.5 * finest)
-        velocity = Velocity(course.lattice.to_world(vectors).cpu(), course.lattice.grid)
+        vectors, lattice, notes = made_safe(course.vectors, course.lattice, 0.5 * finest)
+        velocity = Velocity(lattice.to_world(vectors).cpu(), lattice.grid)
         transform = Composite((self.linear, velocity))
         return Stage(name, transform, "converged", course.spacing_mm, [-v for v in course.nats]), notes
 

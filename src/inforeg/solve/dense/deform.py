@@ -12,7 +12,7 @@ from inforeg.transforms.velocity import exponential
 # A step may move nothing further than this share of the distance between nodes.
 _TRUST = 0.5
 # A level is done when its steps move things by less than this share of its voxels, on average.
-_STILL = 0.02
+_STILL = 0.01
 # Conjugate gradients for one step.
 _INNER = 12
 

@@ -36,6 +36,15 @@ class Lattice:
         matrix[:d, d] = grid.centre_mm - matrix[:d, :d] @ middle
         return cls(Grid(shape, matrix), axes)
 
+    def halved(self) -> "Lattice":
+        """Nodes half as far apart, as far out."""
+        d = self.grid.ndim
+        matrix = self.grid.voxel_to_world.clone()
+        matrix[:d, :d] /= 2
+        # A quarter of the old distance further out on every side: what lies at the outer faces keeps its edge's vector.
+        matrix[:d, d] -= matrix[:d, :d].sum(1) / 2
+        return Lattice(Grid(tuple(2 * n for n in self.grid.shape), matrix), self.axes)
+
     @property
     def spacing_mm(self) -> float:
         """Distance between neighbouring nodes."""

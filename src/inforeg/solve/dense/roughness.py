@@ -10,15 +10,15 @@ from torch import Tensor
 
 from inforeg.solve.dense.lattice import Lattice, along_axes
 
-# Derivatives of this order are small in what is likely: deformations have few kinks, and a field that is known at edges
-# only is carried on between them along smooth curves.
-_ORDER = 3
+# Derivatives of this order are small in what is likely: those of a bending plate. The third are smoother than anatomies
+# differ: better for one patient under a smooth warp, worse for two.
+_ORDER = 2
 # How far things are expected to move: vectors of this share of the smoothness length.
 _EXPECTED = 1 / 2
 
 
 class Roughness:
-    """`1/2 strength * integral |D^3 v|^2`, in nats, for velocities in mm on a lattice; nothing for what is even.
+    """`1/2 strength * integral |D^2 v|^2`, in nats, for velocities in mm on a lattice; nothing for what is even.
 
     The derivatives are powers of the Laplacian with mirrored ends, which cosine waves make diagonal: products of small
     matrices apply, invert and draw from it on any device. `smoothness_mm` sets its strength so that a field which waves

@@ -6,13 +6,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from inforeg.image import Image
+from inforeg.image.filters import smooth
 from inforeg.image.sample import sample_displaced
 from inforeg.solve.dense.lattice import Lattice
 from inforeg.transforms.velocity import exponential
 
 # Determinants below this are taken for folds: between nodes a field is only as good as its corners.
 _LEAST = 0.05
-# By how much a field is made smaller while it is not safe; at nothing it is.
+# By how much a field is made smaller while smoothing alone has not made it safe.
 _BACK = 0.9
 
 
@@ -58,21 +60,43 @@ def largest_inverse_error_mm(vectors: Float[Tensor, "d ..."], lattice: Lattice) 
     return worst
 
 
-def made_safe(vectors: Float[Tensor, "d ..."], lattice: Lattice, most_mm: float) -> tuple[Tensor, list[str]]:
-    """A field without folds, nor an inverse error beyond `most_mm`: itself, or made smaller until it is; and a note."""
-    left = 1.0
-    while True:
-        least = min(
-            smallest_determinant(exponential(way[None], lattice.local)[0], lattice.spacing_mm)
-            for way in (vectors, -vectors)
-        )
-        error = largest_inverse_error_mm(vectors, lattice)
-        if least > _LEAST and error <= most_mm:
-            break
-        vectors, left = vectors * _BACK, left * _BACK
-    if left == 1:
-        return vectors, []
-    return vectors, [
-        f"the deformation was taken back to {100 * left:.0f} % of what the images asked for, so that it does not fold"
-        f" and its inverse is exact to {most_mm:.2g} mm"
-    ]
+def made_safe(
+    vectors: Float[Tensor, "d ..."], lattice: Lattice, most_mm: float
+) -> tuple[Tensor, Lattice, list[str]]:
+    """A field without folds, nor an inverse error beyond `most_mm`, the lattice it is on, and a note if it backed off.
+
+    That is the field itself where it is safe. If not, the same field on nodes half as far apart, where its exponential
+    is more exact; then smoothed, a little more each time, where sharp places give way first; and in the end made
+    smaller, until it is safe.
+    """
+    if _is_safe(vectors, lattice, most_mm):
+        return vectors, lattice, []
+    finer = lattice.halved()
+    vectors, lattice = lattice.moved_to(finer, vectors), finer
+    given, sigma_mm, share = vectors, 0.5 * lattice.spacing_mm, 1.0
+    while not _is_safe(vectors, lattice, most_mm):
+        if sigma_mm < 4 * lattice.spacing_mm:
+            vectors = smooth(Image(given[None], lattice.local), sigma_mm).data[0]
+            sigma_mm *= 1.25
+        else:
+            share *= _BACK
+            vectors = vectors * _BACK
+    if vectors is given:
+        return vectors, lattice, []
+    away = float((vectors - given).norm(dim=0).max())
+    note = (
+        "the deformation was smoothed"
+        + ("" if share == 1 else f" and taken back to {100 * share:.0f} %")
+        + f", by up"
+        f" to {away:.2g} mm, so that it does not fold and its inverse is exact to {most_mm:.2g} mm"
+    )
+    return vectors, lattice, [note]
+
+
+def _is_safe(vectors: Tensor, lattice: Lattice, most_mm: float) -> bool:
+    if largest_inverse_error_mm(vectors, lattice) > most_mm:
+        return False
+    return all(
+        smallest_determinant(exponential(way[None], lattice.local)[0], lattice.spacing_mm) > _LEAST
+        for way in (vectors, -vectors)
+    )
