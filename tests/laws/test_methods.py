@@ -177,6 +177,23 @@ def test_every_method_is_held_to_the_laws() -> None:
     assert set(LITTLE) == set(METHODS)
 
 
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_deformation_leaves_an_image_and_itself_alone_and_is_the_same_every_time(ndim: int) -> None:
+    """Within a tenth of a voxel; by the settings that its result holds, to the last bit."""
+    spacing_mm = 3.0 if ndim == 2 else 7.0
+    image = phantom(field_of_view(ndim, spacing_mm))
+    before, points = torch.random.get_rng_state(), landmarks(ndim)
+    first = brief("svf", "svf", init="mass", seed=3)(image, image)
+    again = from_settings(first.settings, first.method)(image, image)
+    assert float((first.transform(points) - points).norm(dim=1).max()) < 0.1 * spacing_mm
+    assert [stage.name for stage in first.stages] == ["svf"]
+    assert torch.equal(first.transform(points), again.transform(points))
+    assert [s.metric for s in first.stages] == [s.metric for s in again.stages]
+    assert asdict(first.quality) == asdict(again.quality)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert first.ok
+
+
 @cache
 def unmoved(name: str) -> Result:
     """A picture and itself, by one that learns."""

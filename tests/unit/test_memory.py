@@ -188,6 +188,14 @@ def test_apply_takes_no_more_than_is_said_and_not_much_less(
     assert 1.0 <= to_apply(image, shape, interpolation, dtype) / (measured * 1e6) <= 1.5
 
 
+@pytest.mark.parametrize(("shape", "measured"), [((182, 218, 182), 850), ((256,) * 3, 1900)])
+def test_deforming_takes_no_more_than_is_said_and_not_much_less(
+    shape: tuple[int, ...], measured: int
+) -> None:
+    image = size(shape)
+    assert 1.0 <= to_register(image, image, deformable=True) / (measured * 1e6) <= 1.5
+
+
 def test_fields_take_more_than_matrices() -> None:
     image, shape = size(192), (192,) * 3
     extra = to_apply(image, shape, "linear", affine=False) - to_apply(image, shape, "linear")

@@ -22,7 +22,10 @@ def register(
     transform: Annotated[
         str,
         typer.Option(
-            "--transform", "-t", help=f"{', '.join(names.TRANSFORMS)}, or a chain such as rigid+affine."
+            "--transform",
+            "-t",
+            help=f"{', '.join(names.TRANSFORMS)}, or a chain such as rigid+affine. svf deforms, and comes last:"
+            " rigid+affine+svf, which svf alone is short for.",
         ),
     ] = "auto",
     init: Annotated[
@@ -36,8 +39,9 @@ def register(
         str | None,
         typer.Option(
             "--method",
-            help="linear (if not given: mutual information from a table), drmime (by a network, which sees all"
-            " channels), or drmime-paper (the same as published).",
+            help="linear (if not given: mutual information from a table), svf (the same, then a smooth deformation;"
+            " if not given and the transform ends with it), drmime (by a network, which sees all channels), or"
+            " drmime-paper (the same as published).",
         ),
     ] = None,
     settings: Annotated[

@@ -1,6 +1,7 @@
 """Ways to register, as values: `method(fixed, moving) -> Result`."""
 
 from inforeg.methods.catalogue import METHODS, from_settings, named
+from inforeg.methods.deformable import Deformable, deformable
 from inforeg.methods.drmime_paper import DrmimePaper, drmime_paper
 from inforeg.methods.linear import LinearMethod, linear_method
 from inforeg.methods.method import Method
@@ -8,6 +9,7 @@ from inforeg.methods.result import Quality, Response, Result, Stage
 
 __all__ = [
     "METHODS",
+    "Deformable",
     "DrmimePaper",
     "LinearMethod",
     "Method",
@@ -15,6 +17,7 @@ __all__ = [
     "Response",
     "Result",
     "Stage",
+    "deformable",
     "drmime_paper",
     "from_settings",
     "linear_method",

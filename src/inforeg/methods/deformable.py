@@ -13,27 +13,26 @@ from inforeg.methods.linear import LinearMethod
 from inforeg.methods.method import Progress
 from inforeg.methods.pair import prepare_pair
 from inforeg.methods.result import Result, Stage
-from inforeg.methods.stages import Group
 from inforeg.methods.starting import Init, find_start
 from inforeg.settings import Settings
 from inforeg.transforms import Linear
 
 NAME = "svf"
+# What may stand before a deformation. A projective transform may not: no file holds one after a field.
+Before = Literal["translation", "rigid", "similarity", "affine"]
 # Linear stages that a deformation needs before it where it is asked for alone and a start is to be found.
-_BEFORE: tuple[Group, ...] = ("rigid", "affine")
+_BEFORE: tuple[Before, ...] = ("rigid", "affine")
 
 
 class DeformableSettings(Settings):
     """What the deformable method can be told; all of it has a default that serves."""
 
-    stages: tuple[Group, ...] = _BEFORE
+    stages: tuple[Before, ...] = _BEFORE
     """Linear stages before the deformation; none to deform from the start as it is."""
     init: Init = "auto"
     """Where to start, as for the linear method."""
     smoothness_mm: Annotated[float, Field(gt=0)] | None = None
     """Over which length a deformation is expected to be smooth; a seventh of the object's radius if not given."""
-    metric: Literal["mi"] = "mi"
-    """What is compared: mutual information of local contrast, from tables of the neighbourhood."""
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
     """Seed of all sampling."""
 
@@ -64,8 +63,13 @@ class Deformable(DeformableSettings):
     ) -> Result:
         """Registers `moving` to `fixed`, both of one image in the batch; masks are images, inside above 0.5.
 
-        Raises `PairError` where there is nothing to register: no object in one image, or a mask without any.
+        Raises `PairError` where there is nothing to register: no object in one image, or a mask without any; and
+        `UsageError` for a projective start.
         """
+        if start is not None and not start.is_affine:
+            raise UsageError(
+                "expected an affine transform to start from, got a projective one; give svf another"
+            )
         began = perf_counter()
         report = progress or (lambda _name, _share: None)
         pair = prepare_pair(fixed, moving, fixed_mask, moving_mask)
@@ -112,7 +116,11 @@ def deformable(transform: str = NAME, **settings: Any) -> Deformable:
     before = [name for name in transform.split("+") if name != "auto"]
     if before and before[-1] == NAME:
         before.pop()
-    known = get_args(Group)
+    if NAME in before:
+        raise UsageError(
+            f"{NAME} comes last in a chain and once: got {transform!r}, expected {'+'.join((*_BEFORE, NAME))}"
+        )
+    known = get_args(Before)
     unknown = [name for name in before if name not in known]
     if unknown:
         hint = did_you_mean(unknown[0], [*known, NAME, "auto"], f"expected {', '.join(known)} before {NAME}")

@@ -14,13 +14,15 @@ from inforeg.methods.judge import judge
 from inforeg.methods.pair import Pair
 from inforeg.methods.result import Quality, Stage
 from inforeg.solve.dense.contrast import LocalContrast
-from inforeg.solve.dense.deform import Course, deform
+from inforeg.solve.dense.deform import Course, Scales, deform
 from inforeg.solve.dense.lattice import Lattice
 from inforeg.solve.dense.level import Look
 from inforeg.solve.dense.safety import made_safe
-from inforeg.solve.dense.tables import BINS, JointTables, Places
+from inforeg.solve.dense.tables import JointTables, Places
+from inforeg.solve.newton import Status
 from inforeg.space import Grid
 from inforeg.transforms import Composite, Linear, Velocity
+from inforeg.transforms.velocity import exponential
 
 # Lengths as shares of the unit, which is a seventh of the object's radius: about a centimetre for a head.
 _UNIT = 1 / 7
@@ -28,8 +30,11 @@ _COARSEST = 0.45  # the largest voxels that are looked at
 _FINEST = 1 / 16  # the smallest ones
 _CONTRAST = 1.0  # the neighbourhood whose mean is taken out
 _PLACES = 3.0  # the blocks with tables of their own
+_MOVES = 0.5  # how far things are expected to be moved
 _RIM = 1.0  # how much of what surrounds the object is looked at
 _APART = 1.8  # how far errors are taken to have nothing to do with each other
+# A last step below this share of a voxel, on average, is as good as none.
+_LEFT = 0.2
 # Newton steps on the coarsest level, on the next, and on every finer one.
 _STEPS = (30, 12, 4)
 
@@ -42,7 +47,7 @@ class DenseRun:
     ) -> None:
         self.pair, self.linear, self.generator = pair, linear, generator
         self.unit_mm = _UNIT * min(pair.fixed_view.object.radius_mm, pair.moving_view.object.radius_mm)
-        self.smoothness_mm = smoothness_mm or self.unit_mm
+        self.scales = Scales(smoothness_mm or self.unit_mm, _MOVES * self.unit_mm, _APART * self.unit_mm)
         spacings = pair.spacings_mm
         fit = [k for k, s in enumerate(spacings) if _FINEST * self.unit_mm <= s <= _COARSEST * self.unit_mm]
         self.levels = list(reversed(fit)) or [
@@ -63,8 +68,8 @@ class DenseRun:
             near = _widened(near, axis, round(_RIM * self.unit_mm / spacing))
         self.near = near
 
-    def look(self, level: int) -> Look:
-        """Both images on one level."""
+    def look(self, level: int, linear: Linear | None = None, lattice: Lattice | None = None) -> Look:
+        """Both images on one level, through the linear stages and on nodes as fit the level, or as given."""
         fixed, moving = self.pair.fixed[level], self.pair.moving[level]
         weight = self._on(fixed.grid, self.near)
         if self.pair.fixed_mask is not None:
@@ -79,10 +84,11 @@ class DenseRun:
                 covers(self.pair.moving_mask, moving.grid).reshape(moving.grid.shape).to(channels[0])
             )
         warping = Image(torch.stack(channels)[None], moving.grid)
-        spacing = self.pair.spacings_mm[level]
-        apart = min(max(2 * spacing, 0.4 * self.smoothness_mm), 0.8 * self.smoothness_mm)
-        lattice = Lattice.over(self.pair.fixed[0].grid, max(apart, spacing))
-        return Look(fixed.grid, box, warping, tables, self.linear, lattice, inner.contiguous())
+        if lattice is None:
+            smooth, spacing = self.scales.smoothness_mm, self.pair.spacings_mm[level]
+            apart = min(max(2 * spacing, 0.4 * smooth), 0.8 * smooth)
+            lattice = Lattice.over(self.pair.fixed[0].grid, max(apart, spacing))
+        return Look(fixed.grid, box, warping, tables, linear or self.linear, lattice, inner.contiguous())
 
     def stage(self, name: str, report: Callable[[float], None]) -> tuple[Stage, list[str]]:
         """The deformation, and what is worth telling of how it was made safe."""
@@ -96,27 +102,36 @@ class DenseRun:
                     look.lattice, torch.zeros((look.grid.ndim, *look.lattice.grid.shape), device=device)
                 )
             steps = _STEPS[min(number, len(_STEPS) - 1)]
-            course = deform(
-                course, look, self.smoothness_mm, _APART * self.unit_mm, self.pair.spacings_mm[level], steps
-            )
+            course = deform(course, look, self.scales, self.pair.spacings_mm[level], steps)
         assert course is not None
-        self.course = course
         finest = float(self.pair.images[0].grid.spacing_mm.min())
-        vectors, lattice, notes = made_safe(course.vectors, course.lattice, 0.5 * finest)
-        velocity = Velocity(lattice.to_world(vectors).cpu(), lattice.grid)
+        safe, lattice, notes = made_safe(course.vectors, course.lattice, 0.5 * finest)
+        look = self.look(self.levels[-1], lattice=lattice)
+        without, told = (_told(look, vectors) for vectors in (torch.zeros_like(safe), safe))
+        if told <= without:
+            # Coarse levels may lead away; what tells less than no deformation is none.
+            notes = [
+                "the deformation was dropped: with it the images tell no more of each other than without"
+            ]
+            safe = torch.zeros_like(safe)
+        self.course, self.told = course, max(told, without)
+        velocity = Velocity(lattice.to_world(safe).cpu(), lattice.grid)
         transform = Composite((self.linear, velocity))
-        return Stage(name, transform, "converged", course.spacing_mm, [-v for v in course.nats]), notes
+        status: Status = (
+            "converged" if course.left_mm < _LEFT * self.pair.spacings_mm[self.levels[-1]] else "steps"
+        )
+        return Stage(name, transform, status, course.spacing_mm, [-v for v in course.nats]), notes
 
     def quality(self, stage: Stage, margin: float | None) -> Quality:
         """The figures of a result, and the verdict from them."""
-        look = self.look(self.levels[-1])
-        assert isinstance(stage.transform, Composite)
-        before = look.evidence(torch.zeros_like(self.course.vectors), 1.0, 1.0).nats
-        _, inside = look.warped(None)
+        level = self.levels[-1]
+        look, headers = self.look(level), self.look(level, Linear.identity(self.linear.ndim))
+        before = _told(headers, torch.zeros_like(self.course.vectors))
+        inside = look.warped(None)[1]
         overlap = float((inside * look.inner).sum() / look.inner.sum().clamp(min=1))
-        end = self.course.nats[-1]
-        chance = BINS**2 / max(1.0, float(look.inner.sum()))
-        found = judge(end, before, chance, 1.0, overlap, margin, 0.0, stage.status, self.pair.spacings_mm[0])
+        chance = look.likeness.chance(float(look.inner.sum()))
+        spacing = self.pair.spacings_mm[0]
+        found = judge(self.told, before, chance, 1.0, overlap, margin, 0.0, stage.status, spacing)
         return replace(found, precision_mm=self._precision(look))
 
     def _precision(self, look: Look) -> float:
@@ -136,6 +151,11 @@ class DenseRun:
             for axis, n in enumerate(grid.shape)
         ]
         return (on_lines(mask[None], lines)[0] > 0.5).to(mask)
+
+
+def _told(look: Look, vectors: Tensor) -> float:
+    """What a level tells under a velocity field, in nats per voxel."""
+    return look.told(exponential(vectors[None], look.lattice.local)[0])[1].nats
 
 
 def _object(image: Image, mask: Image | None) -> Foreground:

@@ -12,7 +12,7 @@ from inforeg import io
 from inforeg.errors import UsageError
 from inforeg.image import Image
 from inforeg.image.checks import check_overlap, check_pair
-from inforeg.methods import Method, Result, from_settings, named
+from inforeg.methods import Deformable, Method, Result, from_settings, named
 from inforeg.register.room import read_pair
 from inforeg.transforms import Linear, Transform
 
@@ -65,12 +65,16 @@ def register(
     """Finds the transform that takes points of `fixed` to points of `moving`, whatever their contrasts.
 
     Images are paths, `Image`s, nibabel or SimpleITK images, or `(array, affine)` pairs of numpy or torch with a
-    voxel-to-world affine in RAS+ mm. `method` is `linear`, which serves if none is given, `drmime` or `drmime-paper`,
-    or a method as a value. `transform` is `translation`, `rigid`, `similarity`, `affine`, `projective`, or `auto`:
-    rigid, then affine if that explains clearly more (`drmime`: affine). The linear method also takes a chain such as
-    `rigid+affine`, and a `metric`: `mi`, or `nmi`, `mine`, `mse`, `ncc`, which are slower. `settings` (a file, as a run
-    writes it, or a mapping) stand in place of transform, metric, a named start and the seed. `init` names a start, or
-    is a transform (file) to start from.
+    voxel-to-world affine in RAS+ mm. `method` is `linear`, which serves if none is given, `svf`, which serves where
+    `transform` ends with it, `drmime` or `drmime-paper`, or a method as a value. `transform` is `translation`, `rigid`,
+    `similarity`, `affine`, `projective`, `svf`, or `auto`: rigid, then affine if that explains clearly more (`drmime`:
+    affine). The linear method also takes a chain such as `rigid+affine`, and a `metric`: `mi`, or `nmi`, `mine`, `mse`,
+    `ncc`, which are slower. `svf` deforms after linear stages: alone after `rigid+affine`, but straight from a start
+    that `init` names (`header`, `centre`, `mass`), or as the end of a chain such as `rigid+svf`. Its result's transform
+    is a `Composite` of a `Linear` and a `Velocity`, which acts first. `settings` (a file, as a run writes it, or a
+    mapping) stand in place of transform, metric, a named start and the seed. `init` names a start, or is a transform
+    (file) to start from.
+
     Masks are images, inside above 0.5. The same seed on the same machine gives the same bytes.
 
     Images too large for the memory there is are read thinned by whole factors, which a note of the result says.
@@ -88,7 +92,9 @@ def register(
             raise UsageError(f"expected at least one thread, got {threads}")
         torch.set_num_threads(threads)
     chosen = _method(method, transform, metric, settings, init, seed)
-    images, masks, said = read_pair((fixed, moving), (fixed_mask, moving_mask), target)
+    images, masks, said = read_pair(
+        (fixed, moving), (fixed_mask, moving_mask), target, deformable=isinstance(chosen, Deformable)
+    )
     check_pair(images[0], images[1], *masks)
     start = _start(init, images[0].grid.ndim)
     if start is not None or chosen.init == "header":

@@ -33,6 +33,7 @@ ORIGINS = {
     "given": "the transform that was given to start from",
 }
 ESTIMATE = "mutual information estimate, nats"
+LOCAL = "mutual information of local contrast, nats"
 # What deforms, by the name of its class.
 DEFORMATIONS = {
     "Velocity": "a deformation that can be undone (a velocity field)",
@@ -166,7 +167,9 @@ def _summary(result: "Registration", deformation: report.Deformation | None) -> 
             figure(
                 "Precision",
                 f"{q.precision_mm:.3f} mm",
-                "how far other samples of the same images move the result; not the whole error",
+                "how far other samples of the same images move the result; not the whole error"
+                if deformation is None
+                else "how far places may be off, by what the images tell and how smooth deformations are",
             )
         )
     summary.append(figure("Time", f"{result.seconds:.1f} s", f"on {result.device}, reading included"))
@@ -202,13 +205,15 @@ def _deformation(result: "Registration", shown: Shown, arrays: list[Any]) -> rep
 
 def _traces(result: "Registration") -> list[report.StageTrace]:
     """The metric of every stage; information, which methods make small by its negative, is shown as it is."""
-    return [_trace(stage, result.settings.get("metric")) for stage in result.stages]
+    name = "mi" if result.method == "svf" else result.settings.get("metric")
+    return [_trace(stage, name) for stage in result.stages]
 
 
 def _trace(stage: Stage, name: Any) -> report.StageTrace:
     if not isinstance(stage.transform, Linear):
-        # What deforms weighs a metric of its own against smoothness: its sum has no other name.
-        return report.StageTrace(stage.name, stage.metric, stage.spacing_mm, f"cost of {stage.name}")
+        # It is counted in the neighbourhood of each voxel, and cannot be compared with that of linear stages.
+        values = [-v for v in stage.metric]
+        return report.StageTrace(stage.name, values, stage.spacing_mm, LOCAL, "more")
     # A method that names no metric of its own has a network estimate the information.
     words = ESTIMATE if name is None else NEGATIVE.get(str(name))
     if words is None:

@@ -187,8 +187,10 @@ def test_the_path_of_a_deformable_result_is_that_of_its_linear_stages(
     assert drawn.path is not None and shown.path is not None
     assert list(drawn.path.left_mm) == list(shown.path.left_mm)
     assert (drawn.path.ends, shown.path.ends) == ("the linear stages take it", "it ends")
-    assert [trace.metric for trace in drawn.stages] == ["mutual information, nats"] * 2 + ["cost of svf"]
-    assert (drawn.stages[2].better, list(drawn.stages[2].value)) == ("less", [-0.3, -0.4, -0.5])
+    assert [trace.metric for trace in drawn.stages] == ["mutual information, nats"] * 2 + [
+        "mutual information of local contrast, nats"
+    ]
+    assert (drawn.stages[2].better, list(drawn.stages[2].value)) == ("more", [0.3, 0.4, 0.5])
     assert drawn.film is not None and shown.film is not None
     assert drawn.film.labels[-1] == "After svf: the end, deformed"
     assert drawn.film.labels[-2].endswith("the end of the linear stages")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from inforeg.solve.dense.lattice import Lattice
@@ -17,21 +18,33 @@ _STILL = 0.01
 _INNER = 12
 
 
+@dataclass(frozen=True)
+class Scales:
+    """What is expected of a deformation: over what length it waves, and by how much; and how far apart errors of the
+    images have nothing to do with each other.
+    """
+
+    smoothness_mm: float
+    expected_mm: float
+    apart_mm: float
+
+
 @dataclass
 class Course:
-    """A velocity field on its way, `(d, *nodes)` in mm along the axes of a lattice, and how it came there."""
+    """A velocity field on its way, `(d, *nodes)` in mm along the axes of a lattice, and how it came there.
+
+    `left_mm` is how far its last step moved things on average.
+    """
 
     lattice: Lattice
     vectors: Tensor
     spacing_mm: list[float] = field(default_factory=list)
     nats: list[float] = field(default_factory=list)
-    still: bool = False
+    left_mm: float = float("inf")
     quadratic: Quadratic | None = None
 
 
-def deform(
-    course: Course, look: Look, smoothness_mm: float, apart_mm: float, spacing_mm: float, steps: int
-) -> Course:
+def deform(course: Course, look: Look, scales: Scales, spacing_mm: float, steps: int) -> Course:
     """The course after one level: up to `steps` Newton steps on velocities at the level's own nodes.
 
     A step `x` at the displacement `exp(v)` is composed with it: `exp(v) o exp(x)`, which is `exp(v + x)` to first
@@ -40,32 +53,32 @@ def deform(
     lattice = look.lattice
     device = course.vectors.device
     vectors = course.lattice.moved_to(lattice, course.vectors)
-    roughness = Roughness(lattice, smoothness_mm).to(device)
+    roughness = Roughness(lattice, scales.smoothness_mm, scales.expected_mm).to(device)
     independence: float | None = None
-    trace, still, quadratic = [], False, None
+    trace, left_mm, quadratic = [], float("inf"), None
     for step in range(steps):
         displacement = exponential(vectors[None], lattice.local)[0]
         # Measured anew while it still changes.
-        seen = look.evidence(displacement, None if step in (0, 2, 5) else independence, apart_mm)
+        seen = look.evidence(displacement, None if step in (0, 2, 5) else independence, scales.apart_mm)
         independence = seen.independence
         quadratic = Quadratic(seen.weights * independence, roughness)
         right = seen.force * independence - roughness.slope(vectors)
         change = quadratic.solve(right, _INNER)
         lengths = change.norm(dim=0)
-        longest = float(lengths.max())
-        if not longest < float("inf"):
+        if not bool(torch.isfinite(lengths).all()):
             raise FloatingPointError("a step of the deformation is not finite")
-        change = change * min(1.0, _TRUST * lattice.spacing_mm / max(longest, 1e-12))
+        # Each vector by itself: one wild place is not to hold up all others.
+        change = change * (_TRUST * lattice.spacing_mm / lengths.clamp(min=1e-12)).clamp(max=1)
         vectors = vectors + change
         trace.append(seen.nats)
-        if float(lengths.mean()) < _STILL * spacing_mm:
-            still = True
+        left_mm = float(lengths.mean())
+        if left_mm < _STILL * spacing_mm:
             break
     return Course(
         lattice,
         vectors,
         course.spacing_mm + [spacing_mm] * len(trace),
         course.nats + trace,
-        still,
+        left_mm,
         quadratic,
     )

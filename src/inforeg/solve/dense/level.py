@@ -1,8 +1,8 @@
 """One resolution of a pair, seen through a deformation: forces and weights at the nodes of a lattice."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import pi, sqrt
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -16,8 +16,18 @@ from inforeg.solve.dense.tables import Told
 from inforeg.space import Grid
 from inforeg.transforms import Linear
 
-# What fixed and warped intensities tell of each other, from the warped ones and where they are seen.
-Likeness = Callable[[Tensor, Tensor], Told]
+
+@runtime_checkable
+class Likeness(Protocol):
+    """What fixed and warped intensities tell of each other."""
+
+    def __call__(self, warped: Tensor, inside: Tensor) -> Told:
+        """Of warped intensities, and where the moving image is seen (0 or 1)."""
+        ...
+
+    def chance(self, samples: float) -> float:
+        """What so many samples of unrelated images would seem to tell, in nats."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +48,8 @@ class Evidence:
 class Look:
     """Both images on one level, the moving one through a linear transform, in a box about the object of the fixed one.
 
-    `likeness` says what fixed and warped intensities tell of each other. `weight` is what counts in the box, `object`
-    the voxels of the object itself.
+    `likeness` says what fixed and warped intensities tell of each other. A second channel of the moving image is its
+    mask, inside above 0.5. `inner` are the voxels of the object itself, in the box.
     """
 
     def __init__(
@@ -91,13 +101,19 @@ class Look:
             inside *= (voxel[axis] >= -0.5) & (voxel[axis] <= n - 0.5)
         return values, inside
 
+    def told(self, nodes: Float[Tensor, "d ..."] | None) -> tuple[Tensor, Told]:
+        """The warped intensities in the box, and what they tell where the moving image is seen and in its mask."""
+        values, inside = self.warped(nodes)
+        if len(values) > 1:
+            inside = inside * (values[1] > 0.5)
+        return values[0], self.likeness(values[0], inside)
+
     def evidence(
         self, nodes: Float[Tensor, "d ..."], independence: float | None, apart_mm: float
     ) -> Evidence:
         """What the level tells of displacements at the nodes (mm); without `independence` it is measured."""
-        values, inside = self.warped(nodes)
-        told = self.likeness(values[0], inside)
-        slopes = self._slopes(values[0])
+        values, told = self.told(nodes)
+        slopes = self._slopes(values)
         force = self.spread.gather(slopes * told.slope)
         weights = self.spread.gather(torch.stack(_products(slopes)) * told.curvature)
         if independence is None:

@@ -1,7 +1,7 @@
 """What two intensities tell of each other, from tables counted in many places of the image."""
 
 from dataclasses import dataclass
-from math import ceil, exp
+from math import ceil, exp, pi, sqrt
 
 import torch
 from jaxtyping import Float, Int
@@ -83,6 +83,16 @@ class JointTables:
         seen = self.weight * inside
         squares = expected.reshape(-1)[self.block * BINS + self.row]
         return Told(torch.lerp(near, far, self.above) * seen, squares * seen, nats)
+
+    def chance(self, samples: float) -> float:
+        """What so many samples of images that have nothing to do with each other would seem to tell, in nats, about.
+
+        Half a cell for each sample, where smoothing and sharing leave fewer cells than there are bins and blocks.
+        """
+        cells = (BINS / (2 * sqrt(pi) * _SMOOTHING)) ** 2
+        # Of half its own block and a quarter of each neighbour a table varies by 3/8 as much as of its own alone.
+        tables = max(1.0, self._blocks * 0.375 ** len(self.places.counts))
+        return 0.5 * cells * tables / max(1.0, samples)
 
     def _counted(self, column: Tensor, beyond: Tensor, inside: Tensor) -> Tensor:
         """Counts `(blocks, bins, bins)`."""
