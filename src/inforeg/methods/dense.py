@@ -94,6 +94,7 @@ class DenseRun:
         """The deformation, and what is worth telling of how it was made safe."""
         device = self.pair.fixed[0].data.device
         course: Course | None = None
+        diverged = False
         for number, level in enumerate(self.levels):
             report(number / len(self.levels))
             look = self.look(level)
@@ -102,7 +103,11 @@ class DenseRun:
                     look.lattice, torch.zeros((look.grid.ndim, *look.lattice.grid.shape), device=device)
                 )
             steps = _STEPS[min(number, len(_STEPS) - 1)]
-            course = deform(course, look, self.scales, self.pair.spacings_mm[level], steps)
+            try:
+                course = deform(course, look, self.scales, self.pair.spacings_mm[level], steps)
+            except FloatingPointError:
+                diverged = True
+                break
         assert course is not None
         finest = float(self.pair.images[0].grid.spacing_mm.min())
         safe, lattice, notes = made_safe(course.vectors, course.lattice, 0.5 * finest)
@@ -117,15 +122,17 @@ class DenseRun:
         self.course, self.told = course, max(told, without)
         velocity = Velocity(lattice.to_world(safe).cpu(), lattice.grid)
         transform = Composite((self.linear, velocity))
-        status: Status = (
-            "converged" if course.left_mm < _LEFT * self.pair.spacings_mm[self.levels[-1]] else "steps"
-        )
+        still = course.left_mm < _LEFT * self.pair.spacings_mm[self.levels[-1]]
+        status: Status = "diverged" if diverged else "converged" if still else "steps"
         return Stage(name, transform, status, course.spacing_mm, [-v for v in course.nats]), notes
 
     def quality(self, stage: Stage, margin: float | None) -> Quality:
         """The figures of a result, and the verdict from them."""
         level = self.levels[-1]
-        look, headers = self.look(level), self.look(level, Linear.identity(self.linear.ndim))
+        nodes = self.course.lattice
+        look, headers = (
+            self.look(level, linear, nodes) for linear in (self.linear, Linear.identity(self.linear.ndim))
+        )
         before = _told(headers, torch.zeros_like(self.course.vectors))
         inside = look.warped(None)[1]
         overlap = float((inside * look.inner).sum() / look.inner.sum().clamp(min=1))
@@ -134,9 +141,10 @@ class DenseRun:
         found = judge(self.told, before, chance, 1.0, overlap, margin, 0.0, stage.status, spacing)
         return replace(found, precision_mm=self._precision(look))
 
-    def _precision(self, look: Look) -> float:
+    def _precision(self, look: Look) -> float | None:
         """How far the field may be off in the object, by what the images tell and how smooth it is likely to be."""
-        assert self.course.quadratic is not None
+        if self.course.quadratic is None:
+            return None
         drawn = self.course.quadratic.drawn(self.generator, steps=20)
         share = look.spread.gather(look.inner[None])[0]
         return float((drawn.square().sum(0) * share).sum().div(share.sum().clamp(min=1e-9)).sqrt())

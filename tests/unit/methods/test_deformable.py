@@ -215,3 +215,27 @@ def test_what_differs_by_light_alone_is_not_pulled_apart() -> None:
     grid = field_of_view(2, SPACING_MM[2])
     result = brief()(phantom(grid), phantom(grid, "t1", shading=0.5, seed=4))
     assert float(moved_mm(result.transform, landmarks(2)).mean()) < 0.5 * SPACING_MM[2]
+
+
+@pytest.mark.parametrize("levels", [0, 1])
+def test_what_diverges_is_a_failed_result_and_no_crash(levels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the first level nothing is left but the linear transform, on a later one what the levels before it found."""
+    from inforeg.methods import dense
+
+    taken: list[object] = []
+    plain = dense.deform
+
+    def sometimes(*given: object) -> object:
+        if len(taken) == levels:
+            raise FloatingPointError
+        taken.append(given)
+        return plain(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(dense, "deform", sometimes)
+    grid = field_of_view(2, 1.5)
+    moving = phantom(grid, "t2", smooth(2, 4.0, 3), seed=5)  # type: ignore[arg-type]
+    result = brief()(phantom(grid), moving)
+    assert result.status == "diverged" and result.quality.verdict == "failed"
+    points = landmarks(2)
+    moved = float((result.transform(points) - points).norm(dim=1).max())
+    assert (moved > 0.5) == bool(levels)
