@@ -111,7 +111,9 @@ class DenseRun:
         assert course is not None
         finest = float(self.pair.images[0].grid.spacing_mm.min())
         safe, lattice, notes = made_safe(course.vectors, course.lattice, 0.5 * finest)
-        look = self.look(self.levels[-1], lattice=lattice)
+        level = self.levels[-1]
+        self.finest = self.look(level, lattice=course.lattice) if diverged else look
+        look = self.finest if lattice is course.lattice else self.look(level, lattice=lattice)
         without, told = (_told(look, vectors) for vectors in (torch.zeros_like(safe), safe))
         if told <= without:
             # Coarse levels may lead away; what tells less than no deformation is none.
@@ -122,17 +124,14 @@ class DenseRun:
         self.course, self.told = course, max(told, without)
         velocity = Velocity(lattice.to_world(safe).cpu(), lattice.grid)
         transform = Composite((self.linear, velocity))
-        still = course.left_mm < _LEFT * self.pair.spacings_mm[self.levels[-1]]
+        still = course.left_mm < _LEFT * self.pair.spacings_mm[level]
         status: Status = "diverged" if diverged else "converged" if still else "steps"
         return Stage(name, transform, status, course.spacing_mm, [-v for v in course.nats]), notes
 
     def quality(self, stage: Stage, margin: float | None) -> Quality:
         """The figures of a result, and the verdict from them."""
-        level = self.levels[-1]
-        nodes = self.course.lattice
-        look, headers = (
-            self.look(level, linear, nodes) for linear in (self.linear, Linear.identity(self.linear.ndim))
-        )
+        look = self.finest
+        headers = self.look(self.levels[-1], Linear.identity(self.linear.ndim), self.course.lattice)
         before = _told(headers, torch.zeros_like(self.course.vectors))
         inside = look.warped(None)[1]
         overlap = float((inside * look.inner).sum() / look.inner.sum().clamp(min=1))

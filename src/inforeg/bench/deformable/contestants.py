@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from inforeg import io
+from inforeg.bench import chosen
 from inforeg.bench.competitors import PEERS_VARIABLE, Tool
 from inforeg.bench.deformable.process import Taken, run_measured
 from inforeg.bench.peers.fields import FieldJob, read_field_answer, write_field_job
-from inforeg.errors import InforegError, UsageError
+from inforeg.errors import InforegError
 from inforeg.transforms import Transform
 
 _SCRIPTS = Path(__file__).parent.parent / "peers"
@@ -220,21 +221,9 @@ CONTESTANTS: dict[str, Contestant] = {**VARIANTS, **PEERS}
 
 
 def chosen_methods(names: list[str], needed: bool = True) -> tuple[list[str], list[str]]:
-    """The contestants of these names, the usual ones where there are none; and a line for each that is left out.
-
-    Raises `UsageError` for a name that is not known, and, if they are `needed`, for one that cannot be run here.
-    """
-    for name in names:
-        if name not in CONTESTANTS:
-            raise UsageError(f"--methods: unknown name {name!r}; expected {', '.join(CONTESTANTS)}")
-        if needed and (reason := CONTESTANTS[name].missing()):
-            raise UsageError(f"--methods: {name}: {reason}")
-    if names or not needed:
-        return names or list(CONTESTANTS), []
+    """The contestants of these names, the usual ones where there are none; and a line for each that is left out."""
     usual = [OURS, *(name for name, peer in PEERS.items() if peer.usual)]
-    reasons = {name: CONTESTANTS[name].missing() for name in usual}
-    notes = [f"left out: {name}: {reason}" for name, reason in reasons.items() if reason]
-    return [name for name, reason in reasons.items() if not reason], notes
+    return chosen.chosen_methods(CONTESTANTS, usual, names, needed)
 
 
 def _program() -> str:

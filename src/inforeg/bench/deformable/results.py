@@ -1,11 +1,13 @@
 """The file of results: one line of JSON for each case, spacing and method."""
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from inforeg.errors import ReadError
+from inforeg.bench import rows
+from inforeg.bench.rows import append_row
+
+__all__ = ["Row", "append_row", "read_rows"]
 
 
 @dataclass(frozen=True)
@@ -60,28 +62,5 @@ class Row:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a file, of repeated runs the latest; none where there is no file.
-
-    A line that was cut off, by a run that was killed, is left out. Raises `ReadError` for one with other fields.
-    """
-    rows: dict[tuple[str, str, int, float], Row] = {}
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    for number, line in enumerate(text.splitlines(), 1):
-        try:
-            row = Row(**json.loads(line))
-        except ValueError:
-            continue
-        except TypeError:
-            raise ReadError(
-                f"expected a result of this version in line {number} of {path}, found other fields; move the file away"
-            ) from None
-        rows[row.key] = row
-    return list(rows.values())
-
-
-def append_row(path: Path, row: Row) -> None:
-    """Write a row at the end of the file, which is made where it is not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cut_off = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
-    with path.open("a", encoding="utf-8") as file:
-        file.write(("\n" if cut_off else "") + json.dumps(asdict(row), ensure_ascii=False) + "\n")
+    """The rows of a file; see `rows.read_rows`."""
+    return rows.read_rows(path, Row, lambda row: row.key)

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from inforeg import io
+from inforeg.bench import chosen
 from inforeg.bench.deformable.anatomy import (
     at_spacing,
     brain_of,
@@ -21,7 +22,6 @@ from inforeg.bench.deformable.case import Case
 from inforeg.bench.deformable.heads import affine_between
 from inforeg.bench.deformable.warps import random_warp, warped
 from inforeg.bench.drmime.changes import generator_for
-from inforeg.errors import UsageError
 from inforeg.image import Image, Labels, resample
 
 NATIVE_MM = 1.0
@@ -204,24 +204,8 @@ SETS: dict[str, PairSet] = {
 
 
 def chosen_sets(names: list[str], data: Path | None, needed: bool = True) -> tuple[list[str], list[str]]:
-    """The sets of these names, all where there are none; and a line for each that is left out.
-
-    Raises `UsageError` for a name that is not known, and, if images are `needed`, for one whose images are not there,
-    and where nothing is left.
-    """
-    for name in names:
-        if name not in SETS:
-            raise UsageError(f"--sets: unknown name {name!r}; expected {', '.join(SETS)}")
-        if needed and (reason := SETS[name].missing(data)):
-            raise UsageError(f"--sets: {name} {reason}")
-    if names or not needed:
-        return names or list(SETS), []
-    reasons = {name: found.missing(data) for name, found in SETS.items()}
-    kept = [name for name, reason in reasons.items() if not reason]
-    notes = [f"left out: {name} {reason}" for name, reason in reasons.items() if reason]
-    if not kept:
-        raise UsageError("expected images to register, found none: " + "; ".join(notes))
-    return kept, notes
+    """The sets of these names, all where there are none; and a line for each that is left out."""
+    return chosen.chosen_sets(SETS, names, data, needed)
 
 
 @lru_cache(maxsize=8)

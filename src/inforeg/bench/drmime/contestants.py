@@ -5,9 +5,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
 
+from inforeg.bench import chosen
 from inforeg.bench.competitors import PEERS_VARIABLE, available, compete
 from inforeg.bench.drmime.case import Case
-from inforeg.errors import UsageError
 from inforeg.methods import METHODS, named
 from inforeg.solve.start import from_centres
 from inforeg.transforms import Linear, Transform, fit_affine
@@ -173,17 +173,5 @@ def takes_part(name: str, set: str) -> bool:
 
 
 def chosen_contestants(names: list[str], needed: bool = True) -> tuple[list[str], list[str]]:
-    """The contestants of these names, all where there are none; and a line for each that is left out.
-
-    Raises `UsageError` for a name that is not known, and, if they are `needed`, for one that cannot be run here.
-    """
-    for name in names:
-        if name not in CONTESTANTS:
-            raise UsageError(f"--methods: unknown name {name!r}; expected {', '.join(CONTESTANTS)}")
-        if needed and (reason := CONTESTANTS[name].missing()):
-            raise UsageError(f"--methods: {name}: {reason}")
-    if names or not needed:
-        return names or list(CONTESTANTS), []
-    reasons = {name: contestant.missing() for name, contestant in CONTESTANTS.items()}
-    notes = [f"left out: {name}: {reason}" for name, reason in reasons.items() if reason]
-    return [name for name, reason in reasons.items() if not reason], notes
+    """The contestants of these names, all where there are none; and a line for each that is left out."""
+    return chosen.chosen_methods(CONTESTANTS, CONTESTANTS, names, needed)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from inforeg.bench import chosen
 from inforeg.bench.drmime import sets_folder, sets_wheel
 from inforeg.bench.drmime.case import Case
-from inforeg.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -64,21 +64,5 @@ SETS: dict[str, ImageSet] = {
 
 
 def chosen_sets(names: list[str], data: Path | None, needed: bool = True) -> tuple[list[str], list[str]]:
-    """The sets of these names, all where there are none; and a line for each that is left out.
-
-    Raises `UsageError` for a name that is not known, and, if images are `needed`, for one whose images are not there,
-    and where nothing is left.
-    """
-    for name in names:
-        if name not in SETS:
-            raise UsageError(f"--sets: unknown name {name!r}; expected {', '.join(SETS)}")
-        if needed and (reason := SETS[name].missing(data)):
-            raise UsageError(f"--sets: {name} {reason}")
-    if names or not needed:
-        return names or list(SETS), []
-    reasons = {name: found.missing(data) for name, found in SETS.items()}
-    notes = [f"left out: {name} {reason}" for name, reason in reasons.items() if reason]
-    kept = [name for name, reason in reasons.items() if not reason]
-    if not kept:
-        raise UsageError("expected images to register, found none: " + "; ".join(notes))
-    return kept, notes
+    """The sets of these names, all where there are none; and a line for each that is left out."""
+    return chosen.chosen_sets(SETS, names, data, needed)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import ceil
+from math import ceil, prod
 
 import torch
 from jaxtyping import Float
@@ -69,8 +69,7 @@ class Lattice:
         for axis, part in enumerate(box):
             voxels = torch.arange(part.start, part.stop, dtype=torch.float64)
             place = voxels * to_nodes[axis, axis] + to_nodes[axis, d]
-            nodes = torch.arange(self.grid.shape[axis], dtype=torch.float64)
-            matrices.append((1 - (place[:, None] - nodes).abs()).clamp(min=0).float())
+            matrices.append(_hats(place, self.grid.shape[axis]))
         return Spread(matrices)
 
     def moved_to(self, other: "Lattice", vectors: Float[Tensor, "d ..."]) -> Float[Tensor, "d ..."]:
@@ -82,8 +81,7 @@ class Lattice:
         for axis, n in enumerate(other.grid.shape):
             last = self.grid.shape[axis] - 1
             place = torch.arange(n, dtype=torch.float64) * to_nodes[axis, axis] + to_nodes[axis, d]
-            nodes = torch.arange(last + 1, dtype=torch.float64)
-            matrices.append((1 - (place.clamp(0, last)[:, None] - nodes).abs()).clamp(min=0).float())
+            matrices.append(_hats(place.clamp(0, last), last + 1))
         return along_axes(vectors, [m.to(vectors) for m in matrices])
 
 
@@ -115,13 +113,11 @@ def along_axes(values: Float[Tensor, "c ..."], matrices: Sequence[Tensor]) -> Fl
             values = values @ matrix.T
             continue
         shape = values.shape
-        flat = values.reshape(-1, shape[axis], values[0].numel() // _count(shape[1 : axis + 1]))
+        flat = values.reshape(-1, shape[axis], values[0].numel() // prod(shape[1 : axis + 1]))
         values = (matrix @ flat).reshape(*shape[:axis], len(matrix), *shape[axis + 1 :])
     return values
 
 
-def _count(shape: Sequence[int]) -> int:
-    total = 1
-    for n in shape:
-        total *= n
-    return total
+def _hats(place: Tensor, nodes: int) -> Tensor:
+    """The weights of linear interpolation at places among so many nodes, `(places, nodes)`."""
+    return (1 - (place[:, None] - torch.arange(nodes, dtype=torch.float64)).abs()).clamp(min=0).float()

@@ -1,7 +1,7 @@
 """What two intensities tell of each other, from tables counted in many places of the image."""
 
 from dataclasses import dataclass
-from math import ceil, exp, pi, sqrt
+from math import ceil, exp, pi, prod, sqrt
 
 import torch
 from jaxtyping import Float, Int
@@ -131,10 +131,7 @@ class JointTables:
 
     @property
     def _blocks(self) -> int:
-        total = 1
-        for n in self.places.counts:
-            total *= n
-        return total
+        return prod(self.places.counts)
 
 
 def _split(values: Tensor) -> tuple[Int[Tensor, "*box"], Float[Tensor, "*box"]]:
