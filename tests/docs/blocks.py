@@ -58,8 +58,11 @@ def _reason_before(lines: list[str]) -> str:
     return marked["reason"].strip()
 
 
-def run_page(page: Path, blocks: list[Block], folder: Path) -> None:
-    """Run the blocks in the folder, where the caller already is; Python blocks share their names."""
+def run_page(page: Path, blocks: list[Block], folder: Path, commands: Path | None = None) -> None:
+    """Run the blocks in the folder, where the caller already is; Python blocks share their names.
+
+    `commands` are the programs that a shell finds before all others.
+    """
     names: dict[str, object] = {"__name__": "__main__"}
     for block in blocks:
         if block.language not in RUN or block.not_run:
@@ -68,14 +71,15 @@ def run_page(page: Path, blocks: list[Block], folder: Path) -> None:
             # Empty lines before the code, so that a traceback names the line of the page.
             exec(compile("\n" * (block.line - 1) + block.code, str(page), "exec"), names)
         else:
-            _run_shell(page, block, folder)
+            _run_shell(page, block, folder, commands)
 
 
-def _run_shell(page: Path, block: Block, folder: Path) -> None:
+def _run_shell(page: Path, block: Block, folder: Path, commands: Path | None) -> None:
     code = block.code
     if block.language == "console":
         code = "\n".join(line[2:] for line in code.splitlines() if line.startswith("$ "))
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    first = [commands] if commands else []
+    path = os.pathsep.join(map(str, [*first, Path(sys.executable).parent, os.environ.get("PATH", "")]))
     run = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", code],
         cwd=folder,

@@ -1,7 +1,10 @@
+import sys
+
 import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from docs.ready import commands
 from scipy.spatial.transform import Rotation
 
 SHAPE = (56, 64, 52)
@@ -53,3 +56,13 @@ def sample_pair(tmp_path_factory):
         picture = np.clip(values[:, :, SHAPE[2] // 2], 0, 255).astype(np.uint8)
         sitk.WriteImage(sitk.GetImageFromArray(picture.T), str(folder / f"{name}.png"))
     return folder
+
+
+@pytest.fixture(scope="session")
+def ready(tmp_path_factory):
+    """A folder with an `inforeg` that starts at once, where that can be had."""
+    if sys.platform != "linux":
+        yield None
+        return
+    with commands(tmp_path_factory.mktemp("ready")) as folder:
+        yield folder

@@ -1,7 +1,10 @@
 """Every block of README.md and docs/ runs, in a folder with the small pair, page by page."""
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,8 @@ from docs.blocks import blocks_of, run_page
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# The first that anybody types is run as it is; on the others what is loaded for every command is loaded once.
+AS_TYPED = {ROOT / "README.md", *(ROOT / "docs" / "tutorials").glob("*.md")}
 
 
 def named(page):
@@ -16,11 +21,11 @@ def named(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
-def test_every_block_runs(page, sample_pair, tmp_path, monkeypatch):
+def test_every_block_runs(page, sample_pair, ready, tmp_path, monkeypatch):
     blocks = blocks_of(page.read_text(encoding="utf-8"))
     folder = shutil.copytree(sample_pair, tmp_path / "page")
     monkeypatch.chdir(folder)
-    run_page(page, blocks, folder)
+    run_page(page, blocks, folder, None if page in AS_TYPED else ready)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
@@ -63,6 +68,26 @@ def test_blocks_are_found_with_their_lines_and_marks():
         ("console", "$ echo one > one.txt\none\n", 16, ""),
         ("text", "only shown\n", 21, ""),
     ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="commands are started as they are")
+def test_a_command_that_is_ready_does_what_it_does_by_itself(ready, sample_pair, tmp_path):
+    """Its streams, its folder, its environment and its end are those of who types it."""
+    (tmp_path / "in").mkdir()
+    shutil.copy(sample_pair / "fixed.png", tmp_path / "in" / "a b.png")
+    code = (
+        "cd in; inforeg info 'a b.png' | cat; X=1 inforeg apply -i no.png 2> err || echo $? >> err; cat err"
+    )
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    said = [
+        subprocess.run(
+            ["bash", "-c", code], cwd=tmp_path, env={**os.environ, "PATH": p}, capture_output=True, check=True
+        )
+        for p in (path, f"{ready}:{path}")
+    ]
+    assert said[0].stdout == said[1].stdout != b""
+    assert (said[0].stderr, said[1].stderr) == (b"", b"")
+    assert said[0].stdout.endswith(b"\n2\n")
 
 
 def test_blocks_of_a_page_share_names_and_folder(tmp_path, monkeypatch):

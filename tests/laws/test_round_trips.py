@@ -4,8 +4,6 @@ A hundred examples of each kind of file in a normal run, ten thousand with `make
 (`pytest --hypothesis-profile=thorough --timeout=0 tests/laws/test_round_trips.py`).
 """
 
-import tempfile
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -37,8 +35,6 @@ from inforeg.space import Grid
 from inforeg.transforms import BSpline, Composite, Displacement, Linear, Transform
 from inforeg.transforms.linear import compose
 
-MEMORY = Path("/dev/shm")
-
 SAMPLES = list(samples().values())
 
 # Which digit of an example matters takes a minute to find out, and says nothing about numbers that are lost.
@@ -48,13 +44,6 @@ SETTINGS = settings(phases=set(Phase) - {Phase.explain})
 @pytest.fixture(autouse=True)
 def one_thread(one_thread: None) -> None:
     """Threads that wait for one another take ten times as long as the work on grids this small."""
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """In memory where there is such a place: an example is a few thousand bytes."""
-    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as name:
-        yield Path(name)
 
 
 def apart(read: Tensor, written: Tensor, reach: float = 0.0) -> float:

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from beartype.roar import BeartypeCallHintParamViolation
 from jaxtyping import TypeCheckError
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import inforeg
+from inforeg.methods.catalogue import entry
 from inforeg.space import Grid
 
 ROOT = Path(__file__).parents[2]
@@ -55,10 +57,13 @@ def test_help_imports_nothing_heavy(arguments):
     assert loaded & HEAVY == set()
 
 
-def test_shapes_are_checked_in_tests_and_free_at_run_time():
+def test_shapes_and_types_are_checked_in_tests_and_free_at_run_time():
     grid = Grid.from_spacing((4, 4, 4))
     with pytest.raises(TypeCheckError):
         grid.to_world(torch.zeros(1, 3, dtype=torch.int64))
+    # And types where there is no shape.
+    with pytest.raises(BeartypeCallHintParamViolation, match="entry"):
+        entry(3)  # type: ignore[arg-type]
     loaded = imported_by("import inforeg.space")
     assert "torch" in loaded
     assert loaded & {"beartype", "hypothesis", "pytest"} == set()

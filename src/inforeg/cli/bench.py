@@ -122,7 +122,8 @@ def deformable(
         str | None,
         typer.Option(
             "--sets",
-            help="Sets, with commas: known, oasis, oasis-contrast, tissue; all whose images are there if not given.",
+            help="Sets, with commas: known, still, oasis, oasis-contrast, tissue; all whose images are there if not"
+            " given.",
         ),
     ] = None,
     methods: Annotated[

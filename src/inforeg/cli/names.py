@@ -12,6 +12,8 @@ INTERPOLATIONS = ("linear", "nearest", "bspline")
 FORMATS = ("itk", "minc", "elastix", "fsl", "freesurfer", "afni", "plain", "x5", "inforeg")
 SPACES = ("ras", "lps", "voxel")
 METRICS = ("mi", "nmi", "mine", "mse", "ncc")
+# Of a deformation.
+DEFORMABLE_METRICS = ("mi_local", "mi", "nmi", "lncc", "mind_ssc", "mine", "mine_local")
 METHODS = ("linear", "svf", "drmime", "drmime-paper")
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")

@@ -33,7 +33,11 @@ def register(
     ] = "auto",
     metric: Annotated[
         str | None,
-        typer.Option("--metric", help=f"{', '.join(names.METRICS)}; the method's own if not given."),
+        typer.Option(
+            "--metric",
+            help=f"{', '.join(names.METRICS)}; of a deformation (svf) {', '.join(names.DEFORMABLE_METRICS)}."
+            " The method's own if not given.",
+        ),
     ] = None,
     method: Annotated[
         str | None,
@@ -80,7 +84,8 @@ def register(
         if "projective" in transform.split("+"):
             raise UsageError("--naming ants: ANTs has no projective transform")
     if metric is not None:
-        names.one_of("--metric", metric, names.METRICS)
+        deforms = method == "svf" or (method is None and "svf" in transform.split("+"))
+        names.one_of("--metric", metric, names.DEFORMABLE_METRICS if deforms else names.METRICS)
     if method is not None:
         names.one_of("--method", method, names.METHODS)
 

@@ -30,8 +30,9 @@ def sample(
     """The image's values at world points, and which of the points lie inside its field of view.
 
     The field of view ends at the outer faces of the outermost voxels; between their centres and those faces the
-    edge value holds, as in ITK. Values of points outside are those of the nearest edge and mean nothing.
-    Linear sampling is differentiable in image and points. Raises `UsageError` for an unknown mode.
+    edge value holds, as in ITK. Values of points outside are those of the nearest edge and mean nothing; points that
+    are not finite are outside, and have no slope. Linear sampling is differentiable in image and points. Raises
+    `UsageError` for an unknown mode.
     """
     voxel = (
         image.grid.to_voxel(points_mm.to(torch.float64))
@@ -106,6 +107,8 @@ def _grid_sample(data: Tensor, voxel: Tensor, mode: str) -> Tensor:
 def _read(data: Tensor, coordinates: Tensor, mode: str) -> Tensor:
     """Values `(b, c, n)` at positions `(b, n, d)` in grid_sample's own coordinates."""
     b, n, d = coordinates.shape
+    # What is no number lies beyond an edge: in two dimensions the slopes of grid_sample would crash on it.
+    coordinates = coordinates.nan_to_num(nan=-2.0, posinf=2.0, neginf=-2.0)
     # CPU kernels run one thread per batch entry: a batch of one is dealt out as several views of the same image.
     parts = torch.get_num_threads() if data.device.type == "cpu" and b == 1 and n > 4096 else 1
     pad = -n % parts

@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from inforeg.errors import UsageError, did_you_mean
 from inforeg.methods.deformable import Deformable, deformable
@@ -44,8 +44,8 @@ def entry(name: str) -> Entry:
 def named(name: str, transform: str = "auto", **settings: Any) -> Method:
     """The method of that name for a transform; settings that are None keep their defaults.
 
-    Raises `UsageError` for a name that is not known, and for a chain or a setting that this method does not take and
-    another one does.
+    Raises `UsageError` for a name that is not known, and for a chain, a setting or a word that this method does not
+    take and another one does.
     """
     found = entry(name)
     if "+" in transform and "stages" not in found.kind.model_fields:
@@ -53,12 +53,32 @@ def named(name: str, transform: str = "auto", **settings: Any) -> Method:
             f"{name} takes one transform and no chain, got {transform!r}; choose one of its parts"
         )
     for setting, value in settings.items():
+        if isinstance(value, str):
+            _check_word(name, setting, value)
         takers = [other for other, e in METHODS.items() if setting in e.kind.model_fields]
         if value is not None and takers and name not in takers:
             raise UsageError(
                 f"{name} takes no {setting}, got {value!r}; leave it out, or choose method {' or '.join(takers)}"
             )
     return found.make(transform, **settings)
+
+
+def _check_word(name: str, setting: str, value: str) -> None:
+    """Raise `UsageError` where a setting has words to choose from, and that is none of this method's."""
+    words = {
+        method: get_args(e.kind.model_fields[setting].annotation)
+        for method, e in METHODS.items()
+        if setting in e.kind.model_fields
+    }
+    mine = words.get(name, ())
+    if not mine or value in mine:
+        return
+    others = [method for method, known in words.items() if value in known]
+    way_out = f"choose one of these, or method {' or '.join(others)}" if others else ""
+    raise UsageError(
+        f"{name} takes {setting} {', '.join(mine[:-1])} or {mine[-1]}, got {value!r};"
+        f" {way_out or did_you_mean(value, mine, 'choose one of these')}"
+    )
 
 
 def from_settings(settings: str | Path | Mapping[str, Any], name: str | None = None) -> Method:

@@ -1,6 +1,6 @@
 """The deformable stage for one pair: its levels, and the figures its result is judged by."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -11,14 +11,16 @@ from inforeg.image import Foreground, Image, find_foreground
 from inforeg.image.interpolate import on_lines
 from inforeg.image.sample import covers
 from inforeg.methods.judge import judge
+from inforeg.methods.landing import landing
 from inforeg.methods.pair import Pair
 from inforeg.methods.result import Quality, Stage
-from inforeg.solve.dense.contrast import LocalContrast
+from inforeg.solve.dense.compared import Lengths, Scene, Sight
 from inforeg.solve.dense.deform import Course, Scales, deform
+from inforeg.solve.dense.doubt import likely_error
 from inforeg.solve.dense.lattice import Lattice
 from inforeg.solve.dense.level import Look
+from inforeg.solve.dense.likeness import MetricName, comparison
 from inforeg.solve.dense.safety import made_safe
-from inforeg.solve.dense.tables import JointTables, Places
 from inforeg.solve.newton import Status
 from inforeg.space import Grid
 from inforeg.transforms import Composite, Linear, Velocity
@@ -30,6 +32,9 @@ _COARSEST = 0.45  # the largest voxels that are looked at
 _FINEST = 1 / 16  # the smallest ones
 _CONTRAST = 1.0  # the neighbourhood whose mean is taken out
 _PLACES = 3.0  # the blocks with tables of their own
+_WINDOW = 0.5  # the window of local correlation
+_NEIGHBOURHOOD = 0.7  # how far off voxels are paired by chance
+_SMOOTH = 7 / 9  # over what length a deformation is expected to be smooth
 _MOVES = 0.5  # how far things are expected to be moved
 _RIM = 1.0  # how much of what surrounds the object is looked at
 _APART = 1.8  # how far errors are taken to have nothing to do with each other
@@ -43,11 +48,19 @@ class DenseRun:
     """The levels of one pair: what they share."""
 
     def __init__(
-        self, pair: Pair, linear: Linear, smoothness_mm: float | None, generator: torch.Generator
+        self,
+        pair: Pair,
+        linear: Linear,
+        smoothness_mm: float | None,
+        generator: torch.Generator,
+        metric: MetricName = "mi_local",
+        neighbourhood_mm: float | None = None,
     ) -> None:
         self.pair, self.linear, self.generator = pair, linear, generator
         self.unit_mm = _UNIT * min(pair.fixed_view.object.radius_mm, pair.moving_view.object.radius_mm)
-        self.scales = Scales(smoothness_mm or self.unit_mm, _MOVES * self.unit_mm, _APART * self.unit_mm)
+        self.scales = Scales(
+            smoothness_mm or _SMOOTH * self.unit_mm, _MOVES * self.unit_mm, _APART * self.unit_mm
+        )
         spacings = pair.spacings_mm
         fit = [k for k, s in enumerate(spacings) if _FINEST * self.unit_mm <= s <= _COARSEST * self.unit_mm]
         self.levels = list(reversed(fit)) or [
@@ -58,37 +71,76 @@ class DenseRun:
             _object(images[coarse], mask)
             for images, mask in ((pair.fixed, pair.fixed_mask), (pair.moving, pair.moving_mask))
         )
-        self.contrasts = [
-            LocalContrast(images[coarse], found, _CONTRAST * self.unit_mm)
-            for images, found in ((pair.fixed, self.fixed_object), (pair.moving, self.moving_object))
-        ]
+        near_mm = neighbourhood_mm or _NEIGHBOURHOOD * self.unit_mm
+        unit = self.unit_mm
+        lengths = Lengths(_CONTRAST * unit, _PLACES * unit, _WINDOW * unit, near_mm)
+        images = pair.fixed[coarse], pair.moving[coarse]
+        scene = Scene(*images, self.fixed_object, self.moving_object, lengths, generator)
+        self.comparison = comparison(metric, scene)
         self.coarse_grid = pair.fixed[coarse].grid
         near = self.fixed_object.mask.to(pair.fixed[0].data)
         for axis, spacing in enumerate(self.coarse_grid.spacing_mm.tolist()):
             near = _widened(near, axis, round(_RIM * self.unit_mm / spacing))
         self.near = near
 
-    def look(self, level: int, linear: Linear | None = None, lattice: Lattice | None = None) -> Look:
-        """Both images on one level, through the linear stages and on nodes as fit the level, or as given."""
+    def look(
+        self,
+        level: int,
+        linear: Linear | None = None,
+        lattice: Lattice | None = None,
+        half: int | None = None,
+    ) -> Look:
+        """Both images on one level, through the linear stages and on nodes as fit the level, or as given.
+
+        `half` 0 or 1 sees every other block of 2 voxels a side, as on a chessboard.
+        """
         fixed, moving = self.pair.fixed[level], self.pair.moving[level]
         weight = self._on(fixed.grid, self.near)
         if self.pair.fixed_mask is not None:
             weight = weight * covers(self.pair.fixed_mask, fixed.grid).reshape(fixed.grid.shape)
         box = _box(weight)
+        if half is not None:
+            weight = weight * (_chessboard(weight.shape).to(weight) == half)
         inner = self._on(fixed.grid, self.fixed_object.mask.to(weight))[box]
-        places = Places(fixed.grid, box, _PLACES * self.unit_mm)
-        tables = JointTables(self.contrasts[0].places(fixed, box), weight[box].contiguous(), places)
-        channels = [self.contrasts[1].places(moving)]
+        mask = None
         if self.pair.moving_mask is not None:
-            channels.append(
-                covers(self.pair.moving_mask, moving.grid).reshape(moving.grid.shape).to(channels[0])
-            )
-        warping = Image(torch.stack(channels)[None], moving.grid)
+            mask = covers(self.pair.moving_mask, moving.grid).reshape(moving.grid.shape)
+        sight = Sight(fixed, box, weight[box].contiguous(), moving, mask, linear or self.linear)
+        seen = self.comparison.on(sight)
         if lattice is None:
             smooth, spacing = self.scales.smoothness_mm, self.pair.spacings_mm[level]
             apart = min(max(2 * spacing, 0.4 * smooth), 0.8 * smooth)
             lattice = Lattice.over(self.pair.fixed[0].grid, max(apart, spacing))
-        return Look(fixed.grid, box, warping, tables, linear or self.linear, lattice, inner.contiguous())
+        return Look(
+            fixed.grid,
+            box,
+            seen.moving,
+            seen.likeness,
+            seen.linear,
+            lattice,
+            inner.contiguous(),
+            seen.channels,
+        )
+
+    def gain(self) -> float:
+        """How much more a deformation tells of voxels it was not fitted to than none, as a share; by a coarse one.
+
+        One half of the voxels is fitted, and the other is asked, and the other way round.
+        """
+        level = self.levels[0]
+        without = with_it = 0.0
+        for half in (0, 1):
+            seen, asked = self.look(level, half=half), self.look(level, half=1 - half)
+            still = torch.zeros((seen.grid.ndim, *seen.lattice.grid.shape), device=seen.inner.device)
+            try:
+                course = deform(
+                    Course(seen.lattice, still), seen, self.scales, self.pair.spacings_mm[level], _STEPS[1]
+                )
+            except FloatingPointError:
+                return 0.0
+            without += _told(asked, still)
+            with_it += _told(asked, course.vectors)
+        return with_it / max(without, 1e-9) - 1
 
     def stage(self, name: str, report: Callable[[float], None]) -> tuple[Stage, list[str]]:
         """The deformation, and what is worth telling of how it was made safe."""
@@ -121,7 +173,7 @@ class DenseRun:
                 "the deformation was dropped: with it the images tell no more of each other than without"
             ]
             safe = torch.zeros_like(safe)
-        self.course, self.told = course, max(told, without)
+        self.course, self.told, self.moves = course, max(told, without), told > without
         velocity = Velocity(lattice.to_world(safe).cpu(), lattice.grid)
         transform = Composite((self.linear, velocity))
         still = course.left_mm < _LEFT * self.pair.spacings_mm[level]
@@ -137,16 +189,28 @@ class DenseRun:
         overlap = float((inside * look.inner).sum() / look.inner.sum().clamp(min=1))
         chance = look.likeness.chance(float(look.inner.sum()))
         spacing = self.pair.spacings_mm[0]
-        found = judge(self.told, before, chance, 1.0, overlap, margin, 0.0, stage.status, spacing)
-        return replace(found, precision_mm=self._precision(look))
-
-    def _precision(self, look: Look) -> float | None:
-        """How far the field may be off in the object, by what the images tell and how smooth it is likely to be."""
+        landed = landing(self.pair, self.linear)
+        found = judge(
+            self.told, before, chance, 1.0, overlap, margin, 0.0, stage.status, spacing, landed=landed
+        )
         if self.course.quadratic is None:
-            return None
-        drawn = self.course.quadratic.drawn(self.generator, steps=20)
+            return replace(found, precision_mm=None)
+        vectors = self.course.vectors
         share = look.spread.gather(look.inner[None])[0]
-        return float((drawn.square().sum(0) * share).sum().div(share.sum().clamp(min=1e-9)).sqrt())
+        error, moved = (
+            float((field.square().sum(0) * share).sum().div(share.sum().clamp(min=1e-9)).sqrt())
+            for field in (likely_error(self.course.quadratic, vectors, self.generator), vectors)
+        )
+        reasons = found.reasons
+        if not self.moves:
+            reasons = [*reasons, "no deformation was found that explains more than none"]
+        elif error > moved:
+            reasons = [
+                *reasons,
+                f"the deformation, which moves things by {moved:.2g} mm, may itself be off by {error:.2g} mm",
+            ]
+        verdict = "check" if reasons and found.verdict == "good" else found.verdict
+        return replace(found, precision_mm=error, reasons=reasons, verdict=verdict)
 
     def _on(self, grid: Grid, mask: Tensor) -> Tensor:
         """A mask of the coarse grid on another grid with the same axes, 0 or 1."""
@@ -168,6 +232,14 @@ def _told(look: Look, vectors: Tensor) -> float:
 def _object(image: Image, mask: Image | None) -> Foreground:
     found = find_foreground(image)
     return found if mask is None else found.within(covers(mask, image.grid).reshape(image.grid.shape), image)
+
+
+def _chessboard(shape: Sequence[int]) -> Tensor:
+    """0 and 1 in turn, for blocks of two voxels a side."""
+    total = torch.zeros((1,) * len(shape), dtype=torch.int64)
+    for axis, n in enumerate(shape):
+        total = total + (torch.arange(n) // 2).reshape(-1, *[1] * (len(shape) - 1 - axis))
+    return total % 2
 
 
 def _widened(mask: Tensor, axis: int, voxels: int) -> Tensor:

@@ -17,10 +17,12 @@ def judge(
     status: Status,
     spacing_mm: float,
     aside: float | None = None,
+    landed: float | None = None,
 ) -> Quality:
     """The verdict on a result from its figures; every rule that fires is one sentence.
 
-    `aside` is the information that is left a few voxels away, where a method has measured it.
+    `aside` is the information that is left a few voxels away, where a method has measured it; `landed` how much of the
+    fixed object lies on the moving one, as a share of what could.
     """
     reasons: list[str] = []
     failed = False
@@ -38,6 +40,13 @@ def judge(
             f"the metric led away from where the images tell most of each other: {100 * kept:.0f} % of the start's"
             " information is left"
         )
+    elif before > 1.02 * information and not failed:
+        reasons.append(
+            "where the headers put the images they tell more of each other than here"
+            f" ({before:.3f} and {information:.3f} nats per sample)"
+        )
+    if landed is not None and landed < 0.6:
+        reasons.append(f"only {100 * landed:.0f} % of the objects' overlap that their sizes allow is there")
     if status == "steps":
         reasons.append("the transform was still moving when the optimisation ran out of steps")
     if overlap < 0.2:

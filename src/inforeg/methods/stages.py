@@ -8,10 +8,11 @@ from pydantic import Field
 from torch import Tensor
 
 from inforeg.methods.judge import judge
+from inforeg.methods.landing import landing
 from inforeg.methods.pair import Pair
 from inforeg.methods.result import Quality, Stage
 from inforeg.methods.starting import Init
-from inforeg.metrics import METRICS, MINE
+from inforeg.metrics import METRICS, DonskerVaradhan
 from inforeg.models import LinearUnknowns
 from inforeg.settings import Settings
 from inforeg.solve.information import SampledInformation
@@ -70,7 +71,7 @@ class LinearRun:
         self.shading: Shading | None = None
         self._held_out: SampledInformation | None = None
         metric = METRICS[settings.metric]()
-        if isinstance(metric, MINE):
+        if isinstance(metric, DonskerVaradhan):
             metric.reset(generator)
         self.metric = metric.to(pair.moving[0].data.device)
 
@@ -221,7 +222,10 @@ class LinearRun:
         voxels = volume / float(torch.linalg.det(pair.fixed[0].grid.voxel_to_world[:d, :d]).abs())
         chance = self.settings.bins**2 / max(1.0, voxels)
         kept = self.explained(transform) / max(self.explained(start), 1e-9)
-        return judge(end, before, chance, kept, overlap, margin, precision, stage.status, pair.spacings_mm[0])
+        landed, spacing = landing(pair, transform), pair.spacings_mm[0]
+        return judge(
+            end, before, chance, kept, overlap, margin, precision, stage.status, spacing, landed=landed
+        )
 
 
 def _ball(d: int) -> Tensor:

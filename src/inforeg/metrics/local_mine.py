@@ -1,5 +1,6 @@
 """Mutual information by a network whose unrelated pairs come from the neighbourhood (MINE, locally shuffled)."""
 
+from collections.abc import Sequence
 from math import prod
 from typing import Annotated, ClassVar, final
 
@@ -81,39 +82,50 @@ class LocalMINE(DonskerVaradhan):
             device = self.generator.device
             chosen = torch.randint(voxel.numel(), (samples,), generator=self.generator, device=device)
             voxel = voxel[chosen.to(voxel.device)]
-        partner = self._partners(voxel, weight, shape)
+        reach = (self.settings.neighbourhood_voxels,) * len(shape)
+        partner = partners_nearby(voxel, weight, shape, reach, self.generator)
         x = _at(fixed, voxel)
         paired = self.network(x, _at(warped, voxel))
         unpaired = self.network(x, _at(warped, partner))
         own = weight[voxel]
         return self._bound(paired, own, unpaired, own.log() + weight[partner].log())
 
-    def _partners(
-        self, voxel: Int[Tensor, " n"], weight: Float[Tensor, " v"], shape: tuple[int, ...]
-    ) -> Int[Tensor, " n"]:
-        """A voxel with weight from the neighbourhood of each voxel, as places in the flattened image."""
-        partner = self._draw(voxel, shape)
-        for _ in range(_REDRAWS):
-            missed = (weight[partner] == 0).nonzero()[:, 0]
-            if missed.numel() == 0:
-                return partner
-            partner[missed] = self._draw(voxel[missed], shape)
-        return torch.where(weight[partner] > 0, partner, voxel)
 
-    def _draw(self, voxel: Int[Tensor, " n"], shape: tuple[int, ...]) -> Int[Tensor, " n"]:
-        """A voxel from what the image holds of the cube around each voxel, all of it alike."""
-        reach = self.settings.neighbourhood_voxels
-        partner = torch.zeros_like(voxel)
-        for axis, n in enumerate(shape):
-            place = torch.arange(n, device=voxel.device)
-            first, last = (place - reach).clamp(min=0), (place + reach).clamp(max=n - 1)
-            step = prod(shape[axis + 1 :])
-            along = voxel // step % n
-            drawn = torch.rand(voxel.shape, generator=self.generator, device=self.generator.device)
-            drawn = drawn.to(voxel.device).mul_((last - first + 1).to(drawn.dtype)[along]).to(voxel.dtype)
-            # Rounding may reach one step too far.
-            partner += torch.minimum(first[along].add_(drawn), last[along]).mul_(step)
-        return partner
+def partners_nearby(
+    voxel: Int[Tensor, " n"],
+    weight: Float[Tensor, " v"],
+    shape: Sequence[int],
+    reach: Sequence[int],
+    generator: torch.Generator,
+) -> Int[Tensor, " n"]:
+    """A voxel with weight from the neighbourhood of each voxel, as places in a flattened image of that shape.
+
+    All that the image holds within `reach` steps to either side along each axis is alike, the voxel itself included.
+    What has no weight is drawn again, up to eight times; then the voxel itself serves.
+    """
+    partner = _draw(voxel, shape, reach, generator)
+    for _ in range(_REDRAWS):
+        missed = (weight[partner] == 0).nonzero()[:, 0]
+        if missed.numel() == 0:
+            return partner
+        partner[missed] = _draw(voxel[missed], shape, reach, generator)
+    return torch.where(weight[partner] > 0, partner, voxel)
+
+
+def _draw(
+    voxel: Int[Tensor, " n"], shape: Sequence[int], reach: Sequence[int], generator: torch.Generator
+) -> Int[Tensor, " n"]:
+    partner = torch.zeros_like(voxel)
+    for axis, n in enumerate(shape):
+        place = torch.arange(n, device=voxel.device)
+        first, last = (place - reach[axis]).clamp(min=0), (place + reach[axis]).clamp(max=n - 1)
+        step = prod(shape[axis + 1 :])
+        along = voxel // step % n
+        drawn = torch.rand(voxel.shape, generator=generator, device=generator.device)
+        drawn = drawn.to(voxel.device).mul_((last - first + 1).to(drawn.dtype)[along]).to(voxel.dtype)
+        # Rounding may reach one step too far.
+        partner += torch.minimum(first[along].add_(drawn), last[along]).mul_(step)
+    return partner
 
 
 def _at(values: Float[Tensor, "c v"], voxel: Int[Tensor, " n"]) -> Float[Tensor, "n c"]:

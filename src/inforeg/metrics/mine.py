@@ -8,9 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from inforeg.errors import UsageError
-from inforeg.metrics.donsker_varadhan import LARGEST_EXPONENT as LARGEST_EXPONENT
 from inforeg.metrics.donsker_varadhan import BiasCorrection, DonskerVaradhan, DonskerVaradhanSettings
-from inforeg.metrics.donsker_varadhan import running_log_mean as running_log_mean
 from inforeg.metrics.histogram import bin_centres, intensity_range, joint_histogram, place
 
 Marginal = Literal["permutation", "derangement", "table"]

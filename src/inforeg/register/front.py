@@ -64,14 +64,16 @@ def register(
 ) -> Registration:
     """Finds the transform that takes points of `fixed` to points of `moving`, whatever their contrasts.
 
-    Images are paths, `Image`s, nibabel or SimpleITK images, or `(array, affine)` pairs of numpy or torch with a
-    voxel-to-world affine in RAS+ mm. `method` is `linear`, which serves if none is given, `svf`, which serves where
-    `transform` ends with it, `drmime` or `drmime-paper`, or a method as a value. `transform` is `translation`, `rigid`,
-    `similarity`, `affine`, `projective`, `svf`, or `auto`: rigid, then affine if that explains clearly more (`drmime`:
-    affine). The linear method also takes a chain such as `rigid+affine`, and a `metric`: `mi`, or `nmi`, `mine`, `mse`,
-    `ncc`, which are slower. `svf` deforms after linear stages: alone after `rigid+affine`, but straight from a start
-    that `init` names (`header`, `centre`, `mass`), or as the end of a chain such as `rigid+svf`. Its result's transform
-    is a `Composite` of a `Linear` and a `Velocity`, which acts first. `settings` (a file, as a run writes it, or a
+    Images are paths, `Image`s, nibabel or SimpleITK images, or `(array, affine)` pairs of numpy or torch with a voxel-
+    to-world affine in RAS+ mm. `method` is `linear`, `svf`, `drmime` or `drmime-paper`, or a method as a value;
+    `transform` is `translation`, `rigid`, `similarity`, `affine`, `projective`, `svf`, or `auto`: rigid, then affine
+    and then `svf`, each where it explains clearly more (`linear` and any `metric`: rigid and affine, `drmime`:
+    affine). If no method is given, `svf` serves where a deformation is asked for, and `linear` otherwise. The linear
+    method also takes a chain such as `rigid+affine`, and a `metric`: `mi`, or `nmi`, `mine`, `mse`, `ncc`, which are
+    slower; that of `svf` is one of `mi_local`, `mi`, `nmi`, `lncc`, `mind_ssc`, `mine`, `mine_local`, and `mi_local`
+    if none is given. `svf` deforms after linear stages: alone after `rigid+affine`, but straight from a start that
+    `init` names (`header`, `centre`, `mass`), or as the end of a chain such as `rigid+svf`. Its result's transform is
+    a `Composite` of a `Linear` and a `Velocity`, which acts first. `settings` (a file, as a run writes it, or a
     mapping) stand in place of transform, metric, a named start and the seed. `init` names a start, or is a transform
     (file) to start from.
 
@@ -163,6 +165,8 @@ def _method(
         # A result.json carries the settings of its run, and can be given as it is.
         return from_settings(settings, method)
     start = init if isinstance(init, str) and init in NAMED_STARTS else "auto"
+    if method is None and metric is None and transform == "auto":
+        return named("svf", "rigid+affine+svf", choose=True, init=start, seed=seed)
     suits = "svf" if "svf" in transform.split("+") else "linear"
     return named(method or suits, transform, metric=metric, init=start, seed=seed)
 

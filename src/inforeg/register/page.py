@@ -33,7 +33,16 @@ ORIGINS = {
     "given": "the transform that was given to start from",
 }
 ESTIMATE = "mutual information estimate, nats"
-LOCAL = "mutual information of local contrast, nats"
+# What a deformation is followed by, by its metric.
+DEFORMED = {
+    "mi_local": "mutual information of local contrast, nats",
+    "mi": "mutual information, nats",
+    "nmi": "mutual information, nats",
+    "lncc": "information of local correlation, nats",
+    "mind_ssc": "information of descriptors, nats a channel",
+    "mine": ESTIMATE,
+    "mine_local": ESTIMATE,
+}
 # What deforms, by the name of its class.
 DEFORMATIONS = {
     "Velocity": "a deformation that can be undone (a velocity field)",
@@ -206,14 +215,15 @@ def _deformation(result: "Registration", shown: Shown, arrays: list[Any]) -> rep
 def _traces(result: "Registration") -> list[report.StageTrace]:
     """The metric of every stage; information, which methods make small by its negative, is shown as it is."""
     name = "mi" if result.method == "svf" else result.settings.get("metric")
-    return [_trace(stage, name) for stage in result.stages]
+    deformed = DEFORMED.get(str(result.settings.get("metric")), ESTIMATE)
+    return [_trace(stage, name, deformed) for stage in result.stages]
 
 
-def _trace(stage: Stage, name: Any) -> report.StageTrace:
+def _trace(stage: Stage, name: Any, deformed: str) -> report.StageTrace:
     if not isinstance(stage.transform, Linear):
-        # It is counted in the neighbourhood of each voxel, and cannot be compared with that of linear stages.
+        # It cannot be compared with that of linear stages: it is counted otherwise.
         values = [-v for v in stage.metric]
-        return report.StageTrace(stage.name, values, stage.spacing_mm, LOCAL, "more")
+        return report.StageTrace(stage.name, values, stage.spacing_mm, deformed, "more")
     # A method that names no metric of its own has a network estimate the information.
     words = ESTIMATE if name is None else NEGATIVE.get(str(name))
     if words is None:

@@ -161,12 +161,17 @@ def command_of(result: "Registration", folder: Path, interpolation: str) -> str:
 
 
 def _suffix(result: "Registration") -> str:
+    channels, dtype = result.moving.channels, result.moving.dtype
+    # NIfTI's colours are three bytes; other vectors it would take for time or for displacements.
+    volume = ".nii.gz" if channels == 1 or (channels == 3 and dtype == "uint8") else ".nrrd"
     if result.fixed.grid.ndim == 3:
-        return ".nii.gz"
+        return volume
     # Only a picture's own grid can be written as a picture again.
     if Path(result.inputs["fixed"]).suffix.lower() not in (".png", ".jpg", ".jpeg", ".tif", ".tiff"):
-        return ".nii.gz"
-    return ".png" if result.moving.dtype in ("uint8", "uint16") else ".tiff"
+        return volume
+    if channels not in (1, 3):
+        return volume
+    return ".png" if dtype in ("uint8", "uint16") else ".tiff"
 
 
 def _write_transform(transform: Transform, stem: Path) -> None:

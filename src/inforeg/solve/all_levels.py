@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from inforeg.image import Image
 from inforeg.image.sample import in_mask, sample
-from inforeg.metrics.mine import LARGEST_EXPONENT, running_log_mean
+from inforeg.metrics.donsker_varadhan import LARGEST_EXPONENT, running_log_mean
 from inforeg.metrics.statistics_network import StatisticsNetwork
 from inforeg.solve.newton import Status
 from inforeg.solve.positions import Positions

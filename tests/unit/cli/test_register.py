@@ -139,6 +139,9 @@ def test_a_failed_quality_check_is_three_and_the_result_is_kept(
         (["--init", "start.h5"], "start.h5 is not there"),
         (["-n", "label"], "--interp"),
         (["--metric", "mi2"], "did you mean mi"),
+        (["--metric", "lncc"], "--metric: unknown name 'lncc'"),
+        (["-t", "rigid+svf", "--metric", "xyz"], "expected mi_local, mi, nmi, lncc"),
+        (["--method", "svf", "--metric", "mine_locl"], "did you mean mine_local"),
         (["--device", "gpu"], "--device"),
     ],
 )

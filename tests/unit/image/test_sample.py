@@ -186,3 +186,31 @@ def test_labels_keep_every_id(ids: list[int]) -> None:
 def test_inside_counts_a_touch_of_rounding() -> None:
     voxel = torch.tensor([[-0.500001, 1.0], [-0.5001, 1.0], [2.500001, 1.0]], dtype=torch.float64)
     assert inside_grid(voxel, (3, 3)).tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf"), 1e300])
+@pytest.mark.parametrize("shape", [(9, 11), (7, 8, 9)])
+def test_points_that_are_no_numbers_are_outside_and_have_no_slope(
+    shape: tuple[int, ...], number: float
+) -> None:
+    """In two dimensions, slopes at NaN once ended the process."""
+    image = texture(shape)
+    data = image.data.clone().requires_grad_()
+    points = image.grid.to_world(inner(shape))[None].clone()
+    bad = torch.zeros(points.shape[1], dtype=torch.bool)
+    bad[::3] = True
+    points[0, ::6, 1] = number
+    points[0, 3::6] = number
+    points.requires_grad_()
+    values, inside = sample(Image(data, image.grid), points)
+    values.sum().backward()
+    assert points.grad is not None and data.grad is not None
+    assert torch.equal(inside[0], ~bad)
+    assert bool(torch.isfinite(values).all()) and bool(torch.isfinite(data.grad).all())
+    assert bool((points.grad[0][bad] == 0).all()) and bool((points.grad[0][~bad] != 0).any(dim=1).all())
+    # The others are what they are without them.
+    alone, _ = sample(image, points[:, ~bad].detach())
+    assert torch.equal(values[..., ~bad].detach(), alone)
+    for mode in ("nearest", "bspline"):
+        values, inside = sample(image, points.detach(), mode=mode)  # type: ignore[arg-type]
+        assert torch.equal(inside[0], ~bad) and bool(torch.isfinite(values).all())

@@ -160,9 +160,10 @@ def test_it_is_quick_whatever_the_size(tmp_path: Path) -> None:
     with (tmp_path / "a.nii").open("wb") as file:
         file.write(header.binaryblock)
         file.truncate(352 + 4 * 10**9)  # a file of holes
-    start = time.perf_counter()
+    # Of the processor's time, which does not depend on what else the machine is doing.
+    start = time.process_time()
     assert read_header(tmp_path / "a.nii").voxel_bytes == 4 * 10**9
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 0.5
 
 
 def test_it_needs_no_torch(tmp_path: Path) -> None:

@@ -29,10 +29,21 @@ def test_every_method_is_made_by_its_name_and_comes_back_from_its_settings(name:
         (("drmime",), {"metric": "mi"}, "drmime takes no metric, got 'mi'; .* choose method linear"),
         (("linear",), {"iterations": 5}, "linear takes no iterations, got 5; .* choose method drmime-paper"),
         (("drmime",), {"colour": 1}, "unknown setting 'colour'"),
+        (
+            ("drmime-paper",),
+            {"init": "moments"},
+            "drmime-paper takes init auto, header, centre or mass, got 'moments'; choose one of these, or method"
+            " linear or svf or drmime",
+        ),
+        (("linear",), {"metric": "lncc"}, "linear takes metric mi, .* or ncc, got 'lncc'; .* or method svf"),
+        (("svf",), {"metric": "ncc"}, "svf takes metric .* got 'ncc'; .* or method linear"),
+        (("linear",), {"init": "mas"}, "got 'mas'; did you mean mass?"),
     ],
 )
 def test_what_a_method_does_not_take_is_said_with_the_way_out(
     arguments: tuple[str, ...], settings: dict[str, object], said: str
 ) -> None:
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=said) as caught:
         named(*arguments, **settings)
+    assert "\n" not in str(caught.value)
+    assert "Input should be" not in str(caught.value)

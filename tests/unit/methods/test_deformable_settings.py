@@ -53,7 +53,7 @@ def test_chains_that_are_not_known_are_refused_in_one_line(name: str, said: str)
     [
         {"smoothness_mm": 0},
         {"smoothness_mm": -3.0},
-        {"metric": "mi"},
+        {"metric": "mse"},
         {"seed": -1},
         {"smothness_mm": 3.0},
         {"stages": ("projective",)},

@@ -5,7 +5,7 @@ from inforeg.methods.judge import judge, on_peak
 
 GOOD = {
     "information": 0.8,
-    "before": 0.1,
+    "before": 0.02,
     "chance": 0.01,
     "kept": 1.0,
     "overlap": 0.9,
@@ -23,7 +23,7 @@ def verdict(**changes: object) -> Quality:
 def test_nothing_to_object_to() -> None:
     found = verdict()
     assert (found.verdict, found.reasons) == ("good", [])
-    assert (found.information, found.information_before, found.overlap) == (0.8, 0.1, 0.9)
+    assert (found.information, found.information_before, found.overlap) == (0.8, 0.02, 0.9)
     assert (found.margin, found.precision_mm) == (0.5, 0.05)
 
 
@@ -40,6 +40,8 @@ def test_nothing_to_object_to() -> None:
         ({"aside": 0.75}, "check", "0.750 of 0.800 nats"),
         ({"aside": 0.82}, "check", "lighting and not structure"),
         ({"aside": 0.015, "information": 0.031}, "check", "0.015 of 0.031 nats"),
+        ({"before": 0.9}, "check", "0.900 and 0.800 nats"),
+        ({"landed": 0.51}, "check", "only 51 %"),
         ({"precision_mm": 0.7}, "check", "0.7 mm"),
         ({"precision_mm": 0.07, "spacing_mm": 0.1}, "check", "0.07 mm"),
     ],

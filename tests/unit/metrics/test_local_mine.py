@@ -5,10 +5,16 @@ import torch
 
 from inforeg.errors import UsageError
 from inforeg.metrics import METRICS, MINE, DonskerVaradhan, LocalMINE
+from inforeg.metrics.local_mine import partners_nearby
 
 
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
+
+
+def partners(metric, voxel, weight, shape):
+    reach = [metric.settings.neighbourhood_voxels] * len(shape)
+    return partners_nearby(voxel, weight, shape, reach, metric.generator)
 
 
 def all_partners(metric, shape, weight=None, calls=1):
@@ -16,7 +22,7 @@ def all_partners(metric, shape, weight=None, calls=1):
     count = math.prod(shape)
     voxel = torch.arange(count)
     weight = torch.ones(count) if weight is None else weight.flatten()
-    partner = torch.cat([metric._partners(voxel, weight, shape) for _ in range(calls)])
+    partner = torch.cat([partners(metric, voxel, weight, shape) for _ in range(calls)])
     there = [torch.stack(torch.unravel_index(v, shape), dim=1) for v in (voxel.repeat(calls), partner)]
     return there[0], there[1]
 
@@ -36,7 +42,7 @@ def test_partners_lie_in_the_neighbourhood_and_in_the_image(shape, reach):
 def test_of_what_the_image_holds_of_the_neighbourhood_every_voxel_is_drawn_alike(place):
     metric = LocalMINE(neighbourhood_voxels=4)
     count = 20_000
-    drawn = metric._draw(torch.full((count,), place), (20,))
+    drawn = partners(metric, torch.full((count,), place), torch.ones(20), (20,))
     first, last = max(0, place - 4), min(19, place + 4)
     seen = torch.bincount(drawn, minlength=20)
     assert int(seen[first : last + 1].sum()) == count
@@ -72,7 +78,7 @@ def test_the_bound_is_what_its_definition_says():
     state = metric.generator.get_state()
     found = metric(fixed, warped, weight)
     metric.generator.set_state(state)
-    partner = metric._partners(torch.arange(42), weight.flatten(), (7, 6))
+    partner = partners(metric, torch.arange(42), weight.flatten(), (7, 6))
     x, y, w = fixed.reshape(-1, 1), warped.reshape(-1, 1), weight.flatten()
     both = w * w[partner]
     unpaired = (both * metric.network(x, y[partner]).exp()).sum() / both.sum()
@@ -170,3 +176,10 @@ def test_samples_without_a_place_and_other_channels_are_refused():
         UsageError, match=r"as LocalMINE was made for, got 3 and 1; make it with channels=\(3, 1\)"
     ):
         LocalMINE()(torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8))
+
+
+def test_the_reach_is_that_of_each_axis():
+    voxel = torch.arange(600)
+    drawn = partners_nearby(voxel, torch.ones(600), (20, 30), (2, 5), seeded())
+    offset = torch.stack((drawn // 30 - voxel // 30, drawn % 30 - voxel % 30))
+    assert offset.abs().amax(dim=1).tolist() == [2, 5]

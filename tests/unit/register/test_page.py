@@ -154,7 +154,8 @@ def bent(result: Registration) -> Registration:
     velocity = Velocity(vectors.reshape(3, *FIELD.shape), FIELD)
     whole = Composite((result.transform, velocity))
     stage = Stage("svf", whole, "converged", [4.0] * 3, [-0.3, -0.4, -0.5])
-    return replace(result, transform=whole, stages=[*result.stages, stage], method="svf")
+    settings = {**result.settings, "metric": "mi_local"}
+    return replace(result, transform=whole, stages=[*result.stages, stage], method="svf", settings=settings)
 
 
 def test_a_linear_result_has_no_deformation(shown: ReportData) -> None:

@@ -99,7 +99,7 @@ def test_what_fits_in_no_way_is_refused_with_numbers(scene: Any, available: Any)
     with pytest.raises(NotEnoughMemory) as caught:
         register(*paths)
     said = str(caught.value)
-    assert said.startswith(f"registering {paths[0]} and {paths[1]} whole needs about 70.1 MB")
+    assert said.startswith(f"registering {paths[0]} and {paths[1]} whole needs about 74 MB")
     assert "20 MB are there; thinned it would still be 61.3 MB" in said and "\n" not in said
     assert caught.value.exit_code == 4
 

@@ -14,8 +14,8 @@ import torch
 from phantoms import error_mm, turn
 
 from inforeg.errors import OutputExists, UsageError, WriteError
-from inforeg.image import resample
-from inforeg.io import read_image, read_transform
+from inforeg.image import Image, resample
+from inforeg.io import read_image, read_transform, write_image
 from inforeg.methods import linear_method
 from inforeg.register import Registration, register
 from inforeg.transforms import Linear
@@ -226,3 +226,27 @@ def test_pictures_are_warped_into_pictures(pictures: Any, tmp_path: Path) -> Non
     assert warped.grid.shape == result.fixed.grid.shape
     assert float((warped.data - result.warped.data).abs().max()) <= 0.501
     assert any("3 channels" in note for note in json.loads((folder / "result.json").read_text())["notes"])
+
+
+@pytest.mark.parametrize(
+    ("channels", "dtype", "name"),
+    [(3, "float32", "warped.nrrd"), (3, "uint8", "warped.nii.gz"), (5, "float32", "warped.nrrd")],
+)
+def test_vectors_are_warped_into_what_can_hold_them(
+    channels: int, dtype: str, name: str, scene: Any, tmp_path: Path
+) -> None:
+    """NIfTI has no floats in colours: a run that had ended well could not be saved."""
+    paths = []
+    for image in ("t1", "t2"):
+        grey = read_image(scene.folder / f"{image}.nii.gz")
+        shares = torch.linspace(0.5, 1, channels).reshape(1, -1, 1, 1, 1)
+        scaled = 200 / float(grey.data.abs().max()) * grey.data * shares
+        write_image(Image(scaled, grey.grid), tmp_path / f"{image}.nrrd", dtype=dtype)
+        paths.append(tmp_path / f"{image}.nrrd")
+    result = register(*paths, method=QUICK)
+    folder = result.save(tmp_path / "run")
+    assert [entry.name for entry in folder.glob("warped.*")] == [name]
+    warped = read_image(folder / name)
+    assert (warped.channels, warped.dtype) == (channels, dtype)
+    near = 0.501 if dtype == "uint8" else 1e-3
+    assert float((warped.data - result.warped.data).abs().max()) <= near

@@ -187,12 +187,13 @@ OURS = "svf"
 # Ours with other settings: the name, and what is added to the command. A new one is one line.
 VARIANTS: dict[str, Ours] = {
     OURS: Ours(),
+    "auto": Ours(transform="auto"),
     "svf-mi": Ours(("--metric", "mi")),
     "svf-nmi": Ours(("--metric", "nmi")),
     "svf-lncc": Ours(("--metric", "lncc")),
-    "svf-mind": Ours(("--metric", "mind")),
-    "svf-mine-global": Ours(("--metric", "mine"), {"neighbourhood_mm": None}),
-    "svf-mine-local": Ours(("--metric", "mine"), {"neighbourhood_mm": 8.0}),
+    "svf-mind": Ours(("--metric", "mind_ssc")),
+    "svf-mine": Ours(("--metric", "mine")),
+    "svf-mine-local": Ours(("--metric", "mine_local")),
 }
 
 # Those that are slower, or no better, than another line of the same tool are run on demand.

@@ -29,7 +29,8 @@ class Lattice:
         """Nodes `spacing_mm` apart, about the middle of the field of view, past its outer faces."""
         d = grid.ndim
         axes = grid.voxel_to_world[:d, :d] / grid.spacing_mm
-        shape = tuple(ceil(float(extent) / spacing_mm) + 1 for extent in grid.extent_mm)
+        # Where nodes just fit, rounding is not to decide whether there is one more.
+        shape = tuple(ceil(float(extent) / spacing_mm - 1e-6) + 1 for extent in grid.extent_mm)
         middle = (torch.tensor(shape, dtype=torch.float64) - 1) / 2
         matrix = torch.eye(d + 1, dtype=torch.float64)
         matrix[:d, :d] = axes * spacing_mm

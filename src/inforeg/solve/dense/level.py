@@ -1,5 +1,6 @@
 """One resolution of a pair, seen through a deformation: forces and weights at the nodes of a lattice."""
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import pi, sqrt
 from typing import Protocol, runtime_checkable
@@ -22,7 +23,8 @@ class Likeness(Protocol):
     """What fixed and warped intensities tell of each other."""
 
     def __call__(self, warped: Tensor, inside: Tensor) -> Told:
-        """Of warped intensities, and where the moving image is seen (0 or 1)."""
+        """Of warped intensities `(*box)`, or `(c, *box)` where several are compared, and where the moving image is seen
+        (0 or 1)."""
         ...
 
     def chance(self, samples: float) -> float:
@@ -48,8 +50,8 @@ class Evidence:
 class Look:
     """Both images on one level, the moving one through a linear transform, in a box about the object of the fixed one.
 
-    `likeness` says what fixed and warped intensities tell of each other. A second channel of the moving image is its
-    mask, inside above 0.5. `inner` are the voxels of the object itself, in the box.
+    `likeness` says what fixed and warped intensities tell of each other, in the first `channels` of the moving image.
+    One channel more is its mask, inside above 0.5. `inner` are the voxels of the object itself, in the box.
     """
 
     def __init__(
@@ -61,11 +63,12 @@ class Look:
         linear: Linear,
         lattice: Lattice,
         inner: Float[Tensor, "*box"],
+        channels: int = 1,
     ) -> None:
         d = grid.ndim
         device = moving.data.device
         self.grid, self.box, self.moving, self.likeness = grid, box, moving, likeness
-        self.inner, self.lattice = inner, lattice
+        self.inner, self.lattice, self.channels = inner, lattice, channels
         self.spread = lattice.onto(grid, box).to(device)
         to_moving = moving.grid.world_to_voxel @ linear.matrix
         # Moving voxel indices are a sum of one vector for each axis of the box, and the displacement turned.
@@ -104,21 +107,30 @@ class Look:
     def told(self, nodes: Float[Tensor, "d ..."] | None) -> tuple[Tensor, Told]:
         """The warped intensities in the box, and what they tell where the moving image is seen and in its mask."""
         values, inside = self.warped(nodes)
-        if len(values) > 1:
-            inside = inside * (values[1] > 0.5)
-        return values[0], self.likeness(values[0], inside)
+        if len(values) > self.channels:
+            inside = inside * (values[-1] > 0.5)
+        values = values[0] if self.channels == 1 else values[: self.channels]
+        return values, self.likeness(values, inside)
 
     def evidence(
         self, nodes: Float[Tensor, "d ..."], independence: float | None, apart_mm: float
     ) -> Evidence:
         """What the level tells of displacements at the nodes (mm); without `independence` it is measured."""
         values, told = self.told(nodes)
-        slopes = self._slopes(values)
-        force = self.spread.gather(slopes * told.slope)
-        weights = self.spread.gather(torch.stack(_products(slopes)) * told.curvature)
+        parts = self._parts(values, told)
+        force, weights = _summed(
+            (slopes * slope, torch.stack(_products(slopes)) * curvature) for slopes, slope, curvature in parts
+        )
+        force, weights = self.spread.gather(force), self.spread.gather(weights)
         if independence is None:
-            independence = self._independence(slopes, told, apart_mm)
+            independence = self._independence(parts, apart_mm)
         return Evidence(force, weights, independence, told.nats)
+
+    def _parts(self, values: Tensor, told: Told) -> Iterable[tuple[Tensor, Tensor, Tensor]]:
+        """For each channel its slopes in space, `(d, *box)`, and the slope and curvature of what is told of it."""
+        if self.channels == 1:
+            return [(self._slopes(values), told.slope, told.curvature)]
+        return _Anew(self._slopes, values, told)
 
     def _slopes(self, values: Float[Tensor, "*box"]) -> Float[Tensor, "d ..."]:
         """Central differences per mm; one-sided at the rim, none along an axis of one voxel."""
@@ -141,7 +153,7 @@ class Look:
             found.append(slope)
         return torch.stack(found)
 
-    def _independence(self, slopes: Tensor, told: Told, apart_mm: float) -> float:
+    def _independence(self, parts: Iterable[tuple[Tensor, Tensor, Tensor]], apart_mm: float) -> float:
         """How many independent voxels one voxel is worth.
 
         Voxels that err together, by texture or shading that only one image has, pull together, and their weights, added
@@ -153,26 +165,56 @@ class Look:
         sigma = 0.5 * apart_mm
         local = self.lattice.local
         nodes = sigma / self.lattice.spacing_mm
-        share = (1 / (2 * sqrt(pi) * max(nodes, 0.5))) ** slopes[0].ndim
+        share = (1 / (2 * sqrt(pi) * max(nodes, 0.5))) ** self.inner.ndim
         squares = promised = 0.0
-        for axis in range(slopes[0].ndim):
+        for axis in range(self.inner.ndim):
             shift = round(apart_mm / float(self.grid.spacing_mm[axis]))
-            if not 0 < shift < slopes.shape[axis + 1] // 2:
+            if not 0 < shift < self.inner.shape[axis] // 2:
                 continue
             for way in (shift, -shift):
                 seen = self.inner * torch.roll(self.inner, way, axis)
-                moved = torch.roll(slopes, way, axis + 1)
-                force = self.spread.gather(moved * (told.slope * seen))
-                weights = self.spread.gather(moved.square_() * (told.curvature * seen))
+                both = _summed(_astray(parts, seen, way, axis))
                 force, weights = (
-                    smooth(Image(values[None], local), width).data
-                    for values, width in ((force, sigma), (weights, sigma / sqrt(2)))
+                    smooth(Image(self.spread.gather(values)[None], local), width).data
+                    for values, width in zip(both, (sigma, sigma / sqrt(2)), strict=True)
                 )
                 squares += float(force.square().sum())
                 promised += share * float(weights.sum())
         if squares <= 0 or promised <= 0:
             return 1.0
         return min(1.0, promised / squares)
+
+
+@dataclass(frozen=True, eq=False)
+class _Anew:
+    """Parts of many channels, worked out whenever they are asked for: all of their slopes would be too much to keep."""
+
+    slopes: Callable[[Tensor], Tensor]
+    values: Tensor
+    told: Told
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        for value, slope, curvature in zip(self.values, self.told.slope, self.told.curvature, strict=True):
+            yield self.slopes(value), slope, curvature
+
+
+def _summed(pairs: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """The sums of the first ones and of the second ones; they are added up in place."""
+    rest = iter(pairs)
+    first, second = next(rest)
+    for one, other in rest:
+        first += one
+        second += other
+    return first, second
+
+
+def _astray(
+    parts: Iterable[tuple[Tensor, Tensor, Tensor]], seen: Tensor, shift: int, axis: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Forces and weights of voxels, with the slopes in space of other voxels, so far off along an axis."""
+    for slopes, slope, curvature in parts:
+        moved = torch.roll(slopes, shift, axis + 1)
+        yield moved * (slope * seen), moved.square_() * (curvature * seen)
 
 
 def _products(slopes: Tensor) -> list[Tensor]:

@@ -1,6 +1,7 @@
 """What a velocity field costs for being rough, and the quadratic problems that cost makes."""
 
 from collections.abc import Callable
+from copy import copy
 from functools import cached_property
 from math import pi, sqrt
 
@@ -59,6 +60,12 @@ class Roughness:
         waves = along_axes(vectors, self._cosines) * gain(self.diagonal)
         return along_axes(waves, [matrix.T for matrix in self._cosines])
 
+    def times(self, factor: float) -> "Roughness":
+        """So many times as strong."""
+        other = copy(self)
+        other.diagonal = self.diagonal * factor
+        return other
+
     def slope(self, vectors: Float[Tensor, "d ..."]) -> Float[Tensor, "d ..."]:
         """The derivative of the cost by the vectors."""
         return self.filtered(vectors, lambda diagonal: diagonal)
@@ -78,6 +85,10 @@ class Quadratic:
     def __call__(self, x: Float[Tensor, "d ..."]) -> Float[Tensor, "d ..."]:
         """The matrix times a field."""
         return self.weighed(x) + self.roughness.slope(x)
+
+    def stiffer(self, factor: float) -> "Quadratic":
+        """The same with a roughness so many times as strong."""
+        return Quadratic(self.weights, self.roughness.times(factor))
 
     def weighed(self, x: Float[Tensor, "d ..."]) -> Float[Tensor, "d ..."]:
         """`W x`."""

@@ -71,17 +71,18 @@ class JointTables:
         """What the images tell where the moving one, in bins from 0 to `BINS - 1`, is warped so."""
         column, beyond = _split(warped)
         counts = self._counted(column[self.thinned], beyond[self.thinned], inside[self.thinned])
-        joint, nats = self._smoothed(counts)
-        rows, columns = joint.sum(2, keepdim=True), joint.sum(1, keepdim=True)
-        told = (joint / (rows * columns)).log()
+        tables, share = self._smoothed(counts)
+        joint = tables.float()
+        told = self._scores(joint)
         slopes = torch.gradient(told, dim=2)[0]
-        expected = (joint * slopes.square()).sum(2) / rows[:, :, 0]
+        expected = (joint * slopes.square()).sum(2) / joint.sum(2)
         place = self.corner + column
         flat = slopes.reshape(-1)
         near = torch.lerp(flat[place], flat[place + 1], beyond)
         far = torch.lerp(flat[place + BINS], flat[place + BINS + 1], beyond)
         seen = self.weight * inside
         squares = expected.reshape(-1)[self.block * BINS + self.row]
+        nats = float((self._information(tables) * share).sum())
         return Told(torch.lerp(near, far, self.above) * seen, squares * seen, nats)
 
     def chance(self, samples: float) -> float:
@@ -93,6 +94,15 @@ class JointTables:
         # Of half its own block and a quarter of each neighbour a table varies by 3/8 as much as of its own alone.
         tables = max(1.0, self._blocks * 0.375 ** len(self.places.counts))
         return 0.5 * cells * tables / max(1.0, samples)
+
+    def _scores(self, tables: Float[Tensor, "t bins bins"]) -> Float[Tensor, "t bins bins"]:
+        """The log-likelihood of fixed bins (rows) given warped ones, but for what only the fixed bin decides."""
+        rows, columns = tables.sum(2, keepdim=True), tables.sum(1, keepdim=True)
+        return (tables / (rows * columns)).log()
+
+    def _information(self, tables: Float[Tensor, "t bins bins"]) -> Float[Tensor, " t"]:
+        """The information in each table, in nats."""
+        return (tables * self._scores(tables)).sum((1, 2))
 
     def _counted(self, column: Tensor, beyond: Tensor, inside: Tensor) -> Tensor:
         """Counts `(blocks, bins, bins)`."""
@@ -110,8 +120,8 @@ class JointTables:
             counts += torch.bincount(corner + step, (share * weight).double(), minlength=size)
         return counts.reshape(-1, BINS, BINS)
 
-    def _smoothed(self, counts: Tensor) -> tuple[Tensor, float]:
-        """The tables as probabilities, and the information in the mean of them."""
+    def _smoothed(self, counts: Tensor) -> tuple[Tensor, Tensor]:
+        """The tables as probabilities, in double precision, and the share of the image that each holds."""
         shared = counts.reshape(*self.places.counts, BINS, BINS)
         for axis in range(len(self.places.counts)):
             shared = _with_neighbours(shared, axis)
@@ -124,10 +134,8 @@ class JointTables:
         held = tables.sum((1, 2), keepdim=True)
         borrowed = _BORROWED * held.mean() + 1e-6
         tables = (tables + borrowed * whole) / (held + borrowed)
-        rows, columns = tables.sum(2, keepdim=True), tables.sum(1, keepdim=True)
-        told = (tables * (tables / (rows * columns)).log()).sum((1, 2))
         share = held[:, 0, 0] / total.clamp(min=1e-12)
-        return tables.float(), float((told * share).sum())
+        return tables, share
 
     @property
     def _blocks(self) -> int:

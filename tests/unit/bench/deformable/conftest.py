@@ -65,7 +65,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("ms", "brats", "oasis"):
         (folder / name).mkdir()
     contrasts = {"T1": "t1", "T2": "t2", "FLAIR": "pd", "T1POST": "t1"}
-    for n, patient in enumerate(sets.PATIENTS):
+    for n, patient in enumerate(("ms/ms07", "brats/gli00001", "ms/ms19", "brats/met00110")):
         turn = Linear.translation(torch.tensor([0.6 * n, -0.4 * n, 0.3], dtype=torch.float64))
         for name, contrast in contrasts.items():
             write_image(stripped(contrast, turn, n), folder / f"{patient}_{name}.nii.gz", dtype="int16")

@@ -19,6 +19,7 @@ from inforeg.bench.deformable.contestants import (
 from inforeg.bench.deformable.measure import before, measured
 from inforeg.bench.deformable.process import Taken
 from inforeg.bench.deformable.sets import SETS, Source, known_pairs
+from inforeg.cli import names
 from inforeg.errors import UsageError
 from inforeg.io import write_image
 
@@ -59,7 +60,7 @@ def test_what_is_asked_of_our_command(data, tmp_path, monkeypatch):
     monkeypatch.setattr(contestants, "run_measured", fake)
     job = Job(Path("f.nii"), Path("m.nii"), tmp_path, 2, 5, 10.0)
     with pytest.raises(NoAnswer, match="ended with code 2: inforeg: error: no") as failure:
-        Ours(("--metric", "mine"), {"neighbourhood_mm": 8.0}).answer(job)
+        Ours(("--metric", "mine_local"), {"neighbourhood_mm": 8.0}).answer(job)
     assert failure.value.taken.code == 2
     (command,) = seen
     said = " ".join(command)
@@ -68,7 +69,7 @@ def test_what_is_asked_of_our_command(data, tmp_path, monkeypatch):
         "-t svf --init header",
         "-j 2",
         "--seed 5",
-        "--metric mine --settings",
+        "--metric mine_local --settings",
     ):
         assert words in said
     assert json.loads(Path(command[-1]).read_text(encoding="utf-8")) == {"neighbourhood_mm": 8.0}
@@ -102,6 +103,12 @@ def test_the_usual_contestants(monkeypatch):
         chosen_methods(["syn"])
     assert chosen_methods([], needed=False)[0] == list(CONTESTANTS)
     assert not set(VARIANTS) & set(PEERS)
+
+
+def test_every_metric_of_a_deformation_is_a_variant():
+    asked = {tuple(ours.arguments) for ours in VARIANTS.values()}
+    # The first of them is what it does without being asked.
+    assert asked == {(), *(("--metric", name) for name in names.DEFORMABLE_METRICS[1:])}
 
 
 # One of each script. To load elastix takes more than ten seconds.
