@@ -196,6 +196,25 @@ def test_deforming_takes_no_more_than_is_said_and_not_much_less(
     assert 1.0 <= to_register(image, image, deformable=True) / (measured * 1e6) <= 1.5
 
 
+@pytest.mark.parametrize(
+    ("method", "image", "measured", "most"),
+    [
+        ("drmime", size((64, 64), 1), 296, 1.5),
+        ("drmime", size((2000, 2000), 1), 343, 1.5),
+        ("drmime", size((2000, 2000), 1, 3), 597, 1.5),
+        ("drmime", size(256), 518, 1.5),
+        ("drmime-paper", size((64, 64), 1), 234, 1.5),
+        # How many voxels lie on edges is not known before.
+        ("drmime-paper", size((2000, 2000), 1), 1688, 2.1),
+        ("drmime-paper", size((2000, 2000), 1, 3), 1116, 3.3),
+        ("drmime-paper", size(160), 3018, 1.5),
+        ("drmime-paper", size(256), 6978, 1.5),
+    ],
+)
+def test_networks_take_no_more_than_is_said(method: str, image: Size, measured: int, most: float) -> None:
+    assert 1.0 <= to_register(image, image, method=method) / (measured * 1e6) <= most
+
+
 def test_fields_take_more_than_matrices() -> None:
     image, shape = size(192), (192,) * 3
     extra = to_apply(image, shape, "linear", affine=False) - to_apply(image, shape, "linear")

@@ -35,7 +35,8 @@ class DrmimeSettings(Settings):
     learning: Learning = Learning()
     """How the network is trained."""
     table: bool = True
-    """Finish scalar images by the table of their joint intensities where it agrees with the network."""
+    """Search about the starts of scalar images by tables of what is met with what, and finish them by the table of
+    intensities where it agrees with the network."""
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
     """Seed of all sampling and of the network."""
 
@@ -47,8 +48,9 @@ class Drmime(DrmimeSettings):
     for all levels, and transforms as matrix exponentials. Here only sampled positions are read; the frame is in
     millimetres about the object; the network also sees local contrast, and learns before the transform moves; the
     transform moves by Newton steps, two levels of the pyramid in one mean, from coarse to fine; starts are searched
-    for and raced; the last transforms are averaged; and of scalar images the table of joint intensities has the last
-    word where it agrees. Colours stay colours. The first stage of the result is the network's, `table` the table's.
+    for and raced; the last transforms are averaged. Of scalar images, poses about each start are searched on a fine
+    level by the tables of intensity and of local contrast, and the table of intensities has the last word where it
+    agrees. Colours stay colours. The first stage of the result is the network's, `table` the table's.
     """
 
     name: ClassVar[str] = "drmime"
@@ -88,11 +90,15 @@ class Drmime(DrmimeSettings):
             others = [other.best, *found.contenders()[1:2]]
             others += [Candidate(pose, 0.0, origin) for origin, pose in named]
         run = NeuralRun(self, pair, sights_of(pair, fixed, moving))
-        candidates = [found.best, *others]
+        starts = _distinct([found.best, *others])
+        tabled: list[Candidate] = []
         if run.scalar:
-            candidates.insert(0, run.by_table(found.best, searched=found.poses_scored > 0))
+            tabled, ahead = run.by_tables(starts, searched=found.poses_scored > 0)
+            # A search that led to the same place has looked further round than tables do about a start.
+            if not (found.poses_scored and run.agree(tabled[:1], found.best)):
+                lead = min(lead, ahead)
         report("coarse levels", 0.3)
-        best, margin = run.race(_distinct(candidates), lead)
+        best, margin = run.race(tabled, starts, lead)
         report("all levels", 0.5)
         stages = run.through(best)
         report("check", 0.9)

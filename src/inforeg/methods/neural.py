@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from inforeg.methods.judge import judge, on_peak
+from inforeg.methods.nearby import Nearby
 from inforeg.methods.pair import Pair
 from inforeg.methods.result import Quality, Response
 from inforeg.methods.stages import LinearRun, LinearSettings, LinearStage
@@ -64,27 +65,30 @@ class NeuralRun:
         # Two neighbouring levels at a time, from the coarsest: one network and one mean for both.
         self.levels: list[tuple[int, ...]] = [(k - 1, k) for k in range(top, 0, -1)] or [(0,)]
 
-    def race(self, candidates: list[Candidate], margin: float) -> tuple[Attempt, float]:
+    def race(self, tabled: list[Candidate], starts: list[Candidate], margin: float) -> tuple[Attempt, float]:
         """The start that leads furthest, and its lead over the best one that leads elsewhere (1: there is none).
 
         The first one, which leads by `margin` so far, runs alone if that is clear, and wins where it ends on a peak.
         Otherwise all run, and are compared by what the images tell at their poses beyond what they tell a few voxels
-        aside: by itself, information also grows with lighting, and where a network has little to learn from.
+        aside: by itself, information also grows with lighting, and where a network has little to learn from. Those
+        that tables have led to run on the last of the levels only: coarser ones might lead them away again.
         """
-        level = self.levels[self._raced - 1][0]
+        last = self._raced - 1
+        level = self.levels[last][0]
+        runners = [*((c, last) for c in tabled), *((c, 0) for c in starts)][:_MOST_IN_RACE]
         running: list[tuple[Attempt, float]] = []
-        for candidate in candidates[:_MOST_IN_RACE]:
+        for candidate, first in runners:
             attempt = Attempt(candidate, self._network(), candidate.transform)
-            for number in range(self._raced):
+            for number in range(first, last + 1):
                 self._climb(attempt, self._coarse(number), self.levels[number])
             here, aside = self._peak(attempt.transform, level, few=True)
             sure = on_peak(here, aside) and self._overlap(attempt.transform) > 0.5
-            if len(candidates) == 1 or (sure and not running and margin > _CLEAR):
+            if len(runners) == 1 or (sure and not running and margin > _CLEAR):
                 return attempt, margin
             running.append((attempt, here - aside))
         running.sort(key=lambda pair: -pair[1])
         (best, lead), *others = running
-        rivals = [above for attempt, above in others if self._differ(attempt, best)]
+        rivals = [above for attempt, above in others if self._differ(attempt.transform, best.transform)]
         return best, 1 - max([0.0, *rivals]) / max(lead, 1e-9)
 
     @property
@@ -96,13 +100,41 @@ class NeuralRun:
         name = self.settings.transform
         return "similarity" if number == 0 and name in ("affine", "projective") else name
 
-    def by_table(self, candidate: Candidate, searched: bool) -> Candidate:
-        """Where a start leads by the table of single intensities, which is quick and often all that is needed."""
-        stage = self.linear.stage(self.settings.transform, candidate.transform, searched)
-        if stage.status in ("no_overlap", "diverged"):
-            return candidate
-        self.tabled = stage.transform
-        return replace(candidate, transform=stage.transform)
+    def by_tables(self, starts: list[Candidate], searched: bool) -> tuple[list[Candidate], float]:
+        """Where starts lead by tables, the best two; and the lead of the best over all that end elsewhere.
+
+        The first start is climbed from coarse to fine by the table of single intensities, and about all of them poses
+        are searched on the level of the race. `searched` says that the coarsest level has been looked at.
+        """
+        shown, name = self.shown, self.settings.transform
+        level = min(self.levels[self._raced - 1][0], len(self.pair.fixed) - 1)
+        generator = torch.Generator().manual_seed(self.settings.seed)
+        nearby = Nearby(self.pair, level, shown.sampler, shown.centre_mm, shown.radius_mm, name, generator)
+        told: list[tuple[float, Candidate]] = []
+
+        def tell(start: Candidate, ends: list[Linear]) -> None:
+            told.extend((nearby.information(end), replace(start, transform=end)) for end in ends)
+            told.sort(key=lambda pair: -pair[0])
+
+        stage = self.linear.stage(name, starts[0].transform, searched)
+        if stage.status not in ("no_overlap", "diverged"):
+            tell(starts[0], [stage.transform])
+        for number, start in enumerate(starts):
+            # Of starts that lie close together, as the header's and the centres' often do, one search sees all.
+            if all(self._differ(start.transform, other.transform) for other in starts[:number]):
+                tell(start, nearby.about(start.transform))
+        if not told:
+            return [], 1.0
+        tell(told[0][1], nearby.closer(told[0][1].transform))
+        most, best = told[0]
+        self.tabled = best.transform
+        rivals = [(value, end) for value, end in told if self._differ(end.transform, best.transform)]
+        lead = 1 - max([0.0, *(value for value, _ in rivals)]) / max(most, 1e-9)
+        return [best, *(end for _, end in rivals[:1])], lead
+
+    def agree(self, found: list[Candidate], other: Candidate) -> bool:
+        """Whether all that were found lie where another one does."""
+        return not any(self._differ(one.transform, other.transform) for one in found)
 
     def through(self, attempt: Attempt) -> list[LinearStage]:
         """The rest of the levels, the finish, and for scalar images the table's answer."""
@@ -151,8 +183,8 @@ class NeuralRun:
         attempt.path += result.path
         attempt.spacing_mm += [spacing] * len(result.trace)
 
-    def _differ(self, one: Attempt, other: Attempt) -> bool:
-        return self.linear.apart_mm(one.transform, other.transform) > 0.1 * self.shown.radius_mm
+    def _differ(self, one: Linear, other: Linear) -> bool:
+        return self.linear.apart_mm(one, other) > 0.1 * self.shown.radius_mm
 
     def _finish_by_table(self, stage: LinearStage) -> list[LinearStage]:
         """The finest level once more by the table of joint intensities, where that may be trusted.

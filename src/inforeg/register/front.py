@@ -95,7 +95,11 @@ def register(
         torch.set_num_threads(threads)
     chosen = _method(method, transform, metric, settings, init, seed)
     images, masks, said = read_pair(
-        (fixed, moving), (fixed_mask, moving_mask), target, deformable=isinstance(chosen, Deformable)
+        (fixed, moving),
+        (fixed_mask, moving_mask),
+        target,
+        deformable=isinstance(chosen, Deformable),
+        method=chosen.name,
     )
     check_pair(images[0], images[1], *masks)
     start = _start(init, images[0].grid.ndim)
