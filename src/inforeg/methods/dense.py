@@ -20,7 +20,7 @@ from inforeg.solve.dense.doubt import likely_error
 from inforeg.solve.dense.lattice import Lattice
 from inforeg.solve.dense.level import Look
 from inforeg.solve.dense.likeness import MetricName, comparison
-from inforeg.solve.dense.safety import made_safe
+from inforeg.solve.dense.safety import made_safe, with_room
 from inforeg.solve.newton import Status
 from inforeg.space import Grid
 from inforeg.transforms import Composite, Linear, Velocity
@@ -174,7 +174,8 @@ class DenseRun:
             ]
             safe = torch.zeros_like(safe)
         self.course, self.told, self.moves = course, max(told, without), told > without
-        velocity = Velocity(lattice.to_world(safe).cpu(), lattice.grid)
+        vectors, wide = with_room(safe, lattice)
+        velocity = Velocity(wide.to_world(vectors).cpu(), wide.grid)
         transform = Composite((self.linear, velocity))
         still = course.left_mm < _LEFT * self.pair.spacings_mm[level]
         status: Status = "diverged" if diverged else "converged" if still else "steps"

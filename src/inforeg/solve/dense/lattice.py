@@ -46,6 +46,13 @@ class Lattice:
         matrix[:d, d] -= matrix[:d, :d].sum(1) / 2
         return Lattice(Grid(tuple(2 * n for n in self.grid.shape), matrix), self.axes)
 
+    def widened(self, nodes: int) -> "Lattice":
+        """So many nodes more on every side."""
+        d = self.grid.ndim
+        matrix = self.grid.voxel_to_world.clone()
+        matrix[:d, d] -= nodes * matrix[:d, :d].sum(1)
+        return Lattice(Grid(tuple(n + 2 * nodes for n in self.grid.shape), matrix), self.axes)
+
     @property
     def spacing_mm(self) -> float:
         """Distance between neighbouring nodes."""

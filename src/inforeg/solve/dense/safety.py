@@ -1,6 +1,7 @@
 """No folds, and an inverse that fits: what a velocity field must keep, and how it backs off."""
 
 from itertools import product
+from math import ceil
 
 import torch
 from jaxtyping import Float
@@ -100,6 +101,26 @@ def made_safe(
         f" to {away:.2g} mm, so that it does not fold and its inverse is exact to {most_mm:.2g} mm"
     )
     return vectors, lattice, [note]
+
+
+def with_room(vectors: Float[Tensor, "d ..."], lattice: Lattice) -> tuple[Tensor, Lattice]:
+    """The field on as many nodes more at its rims, with the edges' vectors, as nothing inside needs to leave it.
+
+    Beyond a field's outer faces nothing moves, for us as for every tool that reads it. What is carried past them would
+    not find its way back.
+    """
+    beyond = 0.0
+    for way in (vectors, -vectors):
+        moved = exponential(way[None], lattice.local)[0]
+        for axis, n in enumerate(lattice.grid.shape):
+            nodes = torch.arange(n, device=moved.device).reshape(-1, *[1] * (len(moved) - 1 - axis))
+            places = nodes + moved[axis] / lattice.spacing_mm
+            beyond = max(beyond, float(-places.min()) - 0.5, float(places.max()) - (n - 0.5))
+    more = ceil(beyond)
+    if more < 1:
+        return vectors, lattice
+    wider = lattice.widened(more)
+    return lattice.moved_to(wider, vectors), wider
 
 
 def _is_safe(vectors: Tensor, lattice: Lattice, most_mm: float) -> bool:

@@ -7,7 +7,12 @@ import torch
 from torch import Tensor
 
 from inforeg.solve.dense.lattice import Lattice
-from inforeg.solve.dense.safety import largest_inverse_error_mm, made_safe, smallest_determinant
+from inforeg.solve.dense.safety import (
+    largest_inverse_error_mm,
+    made_safe,
+    smallest_determinant,
+    with_room,
+)
 from inforeg.space import Grid
 from inforeg.transforms import Velocity
 from inforeg.transforms.velocity import exponential
@@ -172,3 +177,26 @@ def test_where_finer_nodes_are_enough_nothing_is_smoothed(ndim: int) -> None:
     found, there, notes = made_safe(vectors, on, 0.5 * (error_mm + better_mm))
     assert notes == [] and there.spacing_mm == finer.spacing_mm
     assert torch.equal(found, on.moved_to(finer, vectors))
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_what_is_carried_past_the_rim_finds_its_way_back(ndim: int) -> None:
+    """Everything moves by 13 mm along the first axis, and back; beyond a field's faces nothing would."""
+    grid = Grid.from_spacing((20,) * ndim, 2.0)
+    narrow = Lattice.over(grid, 4.0)
+    vectors = torch.zeros(ndim, *narrow.grid.shape)
+    vectors[0] = 13.0
+    points = grid.points_mm()
+
+    def lost(field: torch.Tensor, lattice: Lattice) -> float:
+        velocity = Velocity(lattice.to_world(field), lattice.grid)
+        return float((velocity.inverse()(velocity(points)) - points).norm(dim=1).max())
+
+    assert lost(vectors, narrow) > 10
+    wide = with_room(vectors, narrow)
+    assert lost(*wide) < 1e-4
+    inside = wide[1].moved_to(narrow, wide[0])
+    assert torch.allclose(inside, vectors, atol=1e-5)
+    # What stays inside needs no room.
+    vectors[0] = 0.5
+    assert with_room(vectors, narrow)[1] is narrow
