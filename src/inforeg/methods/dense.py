@@ -203,9 +203,10 @@ class DenseRun:
             for field in (likely_error(self.course.quadratic, vectors, self.generator), vectors)
         )
         reasons = found.reasons
-        if not self.moves:
+        # What is hardly moved, as an image onto itself, needs no deformation.
+        if not self.moves and moved > spacing:
             reasons = [*reasons, "no deformation was found that explains more than none"]
-        elif error > moved:
+        elif error > max(moved, spacing):
             reasons = [
                 *reasons,
                 f"the deformation, which moves things by {moved:.2g} mm, may itself be off by {error:.2g} mm",
