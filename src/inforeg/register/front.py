@@ -12,7 +12,7 @@ from inforeg import io
 from inforeg.errors import UsageError
 from inforeg.image import Image
 from inforeg.image.checks import check_overlap, check_pair
-from inforeg.methods import Deformable, Method, Result, from_settings, named
+from inforeg.methods import Method, Result, from_settings, named
 from inforeg.register.room import read_pair
 from inforeg.transforms import Linear, Transform
 
@@ -64,8 +64,8 @@ def register(
 ) -> Registration:
     """Finds the transform that takes points of `fixed` to points of `moving`, whatever their contrasts.
 
-    Images are paths, `Image`s, nibabel or SimpleITK images, or `(array, affine)` pairs of numpy or torch with a voxel-
-    to-world affine in RAS+ mm. `method` is `linear`, `svf`, `drmime` or `drmime-paper`, or a method as a value;
+    Images are paths, `Image`s, nibabel or SimpleITK images, or `(array, affine)` pairs of numpy or torch with a
+    voxel-to-world affine in RAS+ mm. `method` is `linear`, `svf`, `drmime` or `drmime-paper`, or a method as a value;
     `transform` is `translation`, `rigid`, `similarity`, `affine`, `projective`, `svf`, or `auto`: rigid, then affine
     and then `svf`, each where it explains clearly more (`linear` and any `metric`: rigid and affine, `drmime`:
     affine). If no method is given, `svf` serves where a deformation is asked for, and `linear` otherwise. The linear
@@ -98,7 +98,6 @@ def register(
         (fixed, moving),
         (fixed_mask, moving_mask),
         target,
-        deformable=isinstance(chosen, Deformable),
         method=chosen.name,
     )
     check_pair(images[0], images[1], *masks)

@@ -28,7 +28,6 @@ def read_pair(
     masks: Sequence[Any],
     device: torch.device,
     *,
-    deformable: bool = False,
     method: str = "linear",
 ) -> tuple[list[Image], list[Image | None], list[str]]:
     """Fixed and moving, and their masks (None where there is none), and what to note of how they were read.
@@ -43,7 +42,7 @@ def read_pair(
     factors: list[tuple[int, ...] | None] = [None] * len(given)
     notes: list[str] = []
     if len(known) == len(given):
-        factors, notes = _plan(known, device, deformable, method)
+        factors, notes = _plan(known, device, method)
     for note in notes:
         _log.warning("%s", note)
     images = [
@@ -68,11 +67,11 @@ def check_apply(
 
 
 def _plan(
-    headers: list[Header], device: torch.device, deformable: bool, method: str
+    headers: list[Header], device: torch.device, method: str
 ) -> tuple[list[tuple[int, ...] | None], list[str]]:
     """By what to thin each image along each axis, None for not at all; and what to note of it."""
     room, where = _room(device)
-    whole = memory.to_register(headers[0], headers[1], headers[2:], deformable=deformable, method=method)
+    whole = memory.to_register(headers[0], headers[1], headers[2:], method=method)
     if room is None or whole <= room:
         return [None] * len(headers), []
     what = f"registering {headers[0].name} and {headers[1].name} whole"
@@ -84,7 +83,7 @@ def _plan(
         factors = [
             [max(1, int(times * finest / mm + 0.25)) for mm in header.spacing_mm] for header in headers
         ]
-        needed = _thinned_need(headers, factors, deformable, method)
+        needed = _thinned_need(headers, factors, method)
         least = min(least, needed)
         if needed <= room:
             note = (
@@ -102,15 +101,13 @@ def _plan(
     raise AssertionError  # it was more than there is
 
 
-def _thinned_need(
-    headers: list[Header], factors: list[list[int]], deformable: bool, method: str = "linear"
-) -> int:
+def _thinned_need(headers: list[Header], factors: list[list[int]], method: str) -> int:
     """The most that is taken at a time: while one of the images is read, or in the run."""
     sizes = [
         memory.Size(tuple(ceil(n / f) for n, f in zip(header.shape, by, strict=True)), header.channels)
         for header, by in zip(headers, factors, strict=True)
     ]
-    run = memory.to_register(sizes[0], sizes[1], sizes[2:], deformable=deformable, method=method)
+    run = memory.to_register(sizes[0], sizes[1], sizes[2:], method=method)
     return max(
         run, *(memory.to_read_thinned(header, by) for header, by in zip(headers, factors, strict=True))
     )

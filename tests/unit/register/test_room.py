@@ -69,8 +69,8 @@ def test_what_does_not_fit_is_thinned_no_further_than_needed(
     moving = save(tmp_path / "b.nii.gz", (100, 100, 100), (2, 2, 2))
     headers: list[Any] = [read_header(path) for path in (fixed, moving)]
     # Once by two in the plane, where the slices are far thicker; then by three, where the second has come up.
-    twice = room._thinned_need(headers, [[2, 2, 1], [1, 1, 1]], False)
-    thrice = room._thinned_need(headers, [[3, 3, 1], [1, 1, 1]], False)
+    twice = room._thinned_need(headers, [[2, 2, 1], [1, 1, 1]], "linear")
+    thrice = room._thinned_need(headers, [[3, 3, 1], [1, 1, 1]], "linear")
     assert thrice < twice < need(fixed, moving)
     for amount, shape in ((twice, (80, 80, 40)), (thrice, (54, 54, 40))):
         caplog.clear()

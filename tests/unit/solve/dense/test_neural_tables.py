@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import Tensor
+from unit.solve.dense.intensities import generator, related
 
 from inforeg.solve.dense import neural_tables
 from inforeg.solve.dense.neural_tables import Learner, NeuralTables
@@ -17,16 +18,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer samples for each step, and fewer steps."""
     monkeypatch.setattr(neural_tables, "_SAMPLES", 1024)
     monkeypatch.setattr(neural_tables, "_NEW", 120)
-
-
-def generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def related() -> tuple[Tensor, Tensor]:
-    fixed = 15.5 + 4 * torch.randn(SHAPE, generator=generator(0))
-    warped = 26 - 0.7 * fixed + 3 * torch.randn(SHAPE, generator=generator(1))
-    return fixed.clamp(1, 30), warped.clamp(1, 30)
 
 
 def by_network(
@@ -44,7 +35,7 @@ def by_network(
 
 @pytest.mark.parametrize("reach", [None, (8, 8)])
 def test_it_learns_what_a_table_counts(reach: tuple[int, ...] | None) -> None:
-    fixed, warped = related()
+    fixed, warped = related(SHAPE)
     ones = torch.ones(SHAPE)
     told = by_network(fixed, reach=reach)(warped, ones)
     places = Places(Grid.from_spacing(SHAPE, 1.0), tuple(slice(0, n) for n in SHAPE), float("inf"))
@@ -61,7 +52,7 @@ def test_it_learns_what_a_table_counts(reach: tuple[int, ...] | None) -> None:
 @pytest.mark.parametrize("size_mm", [float("inf"), 40.0])
 def test_the_slope_is_that_of_the_information(size_mm: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a network that learns no more, against differences: but for what the smoothing of counts makes."""
-    fixed, warped = related()
+    fixed, warped = related(SHAPE)
     ones = torch.ones(SHAPE)
     likeness = by_network(fixed, reach=(8, 8), size_mm=size_mm)
     likeness(warped, ones)
@@ -75,7 +66,7 @@ def test_the_slope_is_that_of_the_information(size_mm: float, monkeypatch: pytes
 
 
 def test_images_that_tell_nothing_of_each_other() -> None:
-    fixed, _ = related()
+    fixed, _ = related(SHAPE)
     unrelated = 15.5 + 4 * torch.randn(SHAPE, generator=generator(7))
     likeness = by_network(fixed)
     told = likeness(unrelated.clamp(1, 30), torch.ones(SHAPE))
@@ -101,7 +92,7 @@ def test_partners_from_nearby_do_not_take_light_for_structure() -> None:
 
 
 def test_the_same_seed_gives_the_same_bits_and_the_global_stream_is_left_alone() -> None:
-    fixed, warped = related()
+    fixed, warped = related(SHAPE)
     before = torch.random.get_rng_state()
     first, again, other = (
         by_network(fixed, reach=(4, 4), seed=seed)(warped, torch.ones(SHAPE)) for seed in (0, 0, 1)
@@ -112,7 +103,7 @@ def test_the_same_seed_gives_the_same_bits_and_the_global_stream_is_left_alone()
 
 
 def test_what_is_not_seen_is_not_looked_at() -> None:
-    fixed, warped = related()
+    fixed, warped = related(SHAPE)
     weight, inside = torch.ones(SHAPE), torch.ones(SHAPE)
     weight[:30], inside[:, :20] = 0, 0
     unseen = weight * inside == 0
@@ -127,7 +118,7 @@ def test_what_is_not_seen_is_not_looked_at() -> None:
 
 
 def test_nothing_to_look_at_tells_nothing() -> None:
-    fixed, warped = related()
+    fixed, warped = related(SHAPE)
     told = by_network(fixed)(warped, torch.zeros(SHAPE))
     assert float(told.slope.abs().max()) == float(told.curvature.abs().max()) == 0
     assert told.nats == pytest.approx(0, abs=1e-9)

@@ -3,23 +3,13 @@
 import pytest
 import torch
 from torch import Tensor
+from unit.solve.dense.intensities import generator, related
 
 from inforeg.solve.dense.normalised_table import NormalisedTable
 from inforeg.solve.dense.tables import JointTables, Places
 from inforeg.space import Grid
 
 SHAPE = (90, 80)
-
-
-def generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def related() -> tuple[Tensor, Tensor]:
-    """Two images without borders between intensities, one darker where the other is brighter."""
-    fixed = 15.5 + 4 * torch.randn(SHAPE, generator=generator(0))
-    warped = 26 - 0.7 * fixed + 3 * torch.randn(SHAPE, generator=generator(1))
-    return fixed.clamp(1, 30), warped.clamp(1, 30)
 
 
 def table(kind: type[JointTables], fixed: Tensor) -> JointTables:
@@ -44,7 +34,7 @@ def test_the_slope_is_that_of_the_logarithm_of_the_measure() -> None:
     """Against differences, to two hundredths of what follows the fixed image: in that direction, and in one that takes
     from the warped image's own entropy as much as from the joint one, where mutual information would fall.
     """
-    fixed, warped = related()
+    fixed, warped = related(SHAPE)
     likeness, plain = (table(kind, fixed) for kind in (NormalisedTable, JointTables))
     ones = torch.ones(SHAPE)
     slope, other = (kind(warped, ones).slope for kind in (likeness, plain))
@@ -64,7 +54,7 @@ def test_the_slope_is_that_of_the_logarithm_of_the_measure() -> None:
 
 
 def test_information_and_chance_are_those_of_the_table() -> None:
-    fixed, warped = related()
+    fixed, warped = related(SHAPE)
     one, other = (table(kind, fixed) for kind in (JointTables, NormalisedTable))
     ones = torch.ones(SHAPE)
     assert one(warped, ones).nats == other(warped, ones).nats
@@ -76,7 +66,7 @@ def test_information_and_chance_are_those_of_the_table() -> None:
 
 
 def test_images_that_share_little_are_compared_as_by_mutual_information() -> None:
-    fixed, warped = related()
+    fixed, warped = related(SHAPE)
     warped = 0.2 * warped + 0.8 * (torch.rand(SHAPE, generator=generator(6)) * 18 + 7)
     ones = torch.ones(SHAPE)
     slopes = [table(kind, fixed)(warped, ones).slope.flatten() for kind in (JointTables, NormalisedTable)]
