@@ -38,6 +38,10 @@ _SMOOTH = 7 / 9  # over what length a deformation is expected to be smooth
 _MOVES = 0.5  # how far things are expected to be moved
 _RIM = 1.0  # how much of what surrounds the object is looked at
 _APART = 1.8  # how far errors are taken to have nothing to do with each other
+# The level after which deformations within one anatomy and between two are told apart.
+_DECIDES = 1
+# The least distance between nodes, as a share of the smoothness, and where a smooth deformation needs no nearer ones.
+_NODES, _NODES_SMOOTH = 0.4, 0.55
 # A last step below this share of a voxel, on average, is as good as none.
 _LEFT = 0.2
 # Newton steps on the coarsest level, on the next, and on every finer one.
@@ -58,6 +62,8 @@ class DenseRun:
     ) -> None:
         self.pair, self.linear, self.generator = pair, linear, generator
         self.unit_mm = _UNIT * min(pair.fixed_view.object.radius_mm, pair.moving_view.object.radius_mm)
+        # A smoothness that is given is kept to.
+        self.learns, self.nodes = smoothness_mm is None, _NODES
         self.scales = Scales(
             smoothness_mm or _SMOOTH * self.unit_mm, _MOVES * self.unit_mm, _APART * self.unit_mm
         )
@@ -109,7 +115,7 @@ class DenseRun:
         seen = self.comparison.on(sight)
         if lattice is None:
             smooth, spacing = self.scales.smoothness_mm, self.pair.spacings_mm[level]
-            apart = min(max(2 * spacing, 0.4 * smooth), 0.8 * smooth)
+            apart = min(max(2 * spacing, self.nodes * smooth), 0.8 * smooth)
             lattice = Lattice.over(self.pair.fixed[0].grid, max(apart, spacing))
         return Look(
             fixed.grid,
@@ -147,6 +153,7 @@ class DenseRun:
         device = self.pair.fixed[0].data.device
         course: Course | None = None
         diverged = False
+        learns = self.learns
         for number, level in enumerate(self.levels):
             report(number / len(self.levels))
             look = self.look(level)
@@ -155,8 +162,17 @@ class DenseRun:
                     look.lattice, torch.zeros((look.grid.ndim, *look.lattice.grid.shape), device=device)
                 )
             steps = _STEPS[min(number, len(_STEPS) - 1)]
+            spacing = self.pair.spacings_mm[level]
             try:
-                course = deform(course, look, self.scales, self.pair.spacings_mm[level], steps)
+                course = deform(course, look, self.scales, spacing, steps, learns)
+                if learns and number == _DECIDES:
+                    assert course.spectrum is not None
+                    spectrum, rough = course.spectrum.settled()
+                    course, learns = replace(course, spectrum=spectrum), rough < 0.5
+                    self.nodes = _NODES_SMOOTH if learns else _NODES
+                    if not learns:
+                        look = self.look(level)
+                        course = deform(course, look, self.scales, spacing, _STEPS[1])
             except FloatingPointError:
                 diverged = True
                 break

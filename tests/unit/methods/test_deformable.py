@@ -94,12 +94,12 @@ def test_what_is_held_back_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     images = pair(2, smooth(2, 5.0, 1))
     plain = brief()(*images)
     assert plain.notes == []
-    monkeypatch.setattr("inforeg.solve.dense.safety._LEAST", 0.7)
+    monkeypatch.setattr("inforeg.solve.dense.safety._LEAST", 0.75)
     held = brief()(*images)
     (note,) = held.notes
     assert "smoothed" in note
     least = [float(jacobian_determinants(found.transform, found.fixed.grid).min()) for found in (plain, held)]
-    assert least[0] < 0.6 < least[1]
+    assert least[0] < 0.65 < least[1]
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
@@ -208,7 +208,7 @@ def test_which_way_voxels_are_stored_does_not_matter() -> None:
         turned.append(Image(data, Grid(tuple(data.shape[2:]), matrix)))
     points = landmarks(3)
     assert torch.allclose(turned[0].grid.points_mm().sum(0), result.fixed.grid.points_mm().sum(0), atol=1e-6)
-    other = brief()(*turned)
+    other = brief(smoothness_mm=SMOOTH_MM)(*turned)
     assert (
         float((other.transform(points) - result.transform(points)).norm(dim=1).mean()) < 0.1 * SPACING_MM[3]
     )

@@ -8,6 +8,7 @@ from torch import Tensor
 from inforeg.solve.dense.lattice import Lattice
 from inforeg.solve.dense.level import Look
 from inforeg.solve.dense.roughness import Quadratic, Roughness
+from inforeg.solve.dense.spectrum import Spectrum
 from inforeg.transforms.velocity import exponential
 
 # A step may move nothing further than this share of the distance between nodes.
@@ -16,6 +17,9 @@ _TRUST = 0.5
 _STILL = 0.01
 # Conjugate gradients for one step.
 _INNER = 12
+# At which steps the spectrum is learnt: on the first level, where it is not known at all, and on later ones.
+_LEARNS = (3, 6, 9, 12, 15, 18, 21, 24, 27)
+_LEARNS_AGAIN = (1, 3)
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Scales:
 class Course:
     """A velocity field on its way, `(d, *nodes)` in mm along the axes of a lattice, and how it came there.
 
-    `left_mm` is how far its last step moved things on average.
+    `left_mm` is how far its last step moved things on average; `spectrum` what is expected of it, if that was learnt.
     """
 
     lattice: Lattice
@@ -42,9 +46,17 @@ class Course:
     nats: list[float] = field(default_factory=list)
     left_mm: float = float("inf")
     quadratic: Quadratic | None = None
+    spectrum: Spectrum | None = None
 
 
-def deform(course: Course, look: Look, scales: Scales, spacing_mm: float, steps: int) -> Course:
+def deform(
+    course: Course,
+    look: Look,
+    scales: Scales,
+    spacing_mm: float,
+    steps: int,
+    learning: bool = False,
+) -> Course:
     """The course after one level: up to `steps` Newton steps on velocities at the level's own nodes.
 
     A step `x` at the displacement `exp(v)` is composed with it: `exp(v) o exp(x)`, which is `exp(v + x)` to first
@@ -53,7 +65,9 @@ def deform(course: Course, look: Look, scales: Scales, spacing_mm: float, steps:
     lattice = look.lattice
     device = course.vectors.device
     vectors = course.lattice.moved_to(lattice, course.vectors)
-    roughness = Roughness(lattice, scales.smoothness_mm, scales.expected_mm).to(device)
+    spectrum = course.spectrum or Spectrum(scales.smoothness_mm, scales.expected_mm)
+    roughness = Roughness(lattice, spectrum).to(device)
+    learns = _LEARNS_AGAIN if course.spacing_mm else _LEARNS
     independence: float | None = None
     trace, left_mm, quadratic = [], float("inf"), None
     for step in range(steps):
@@ -62,6 +76,10 @@ def deform(course: Course, look: Look, scales: Scales, spacing_mm: float, steps:
         seen = look.evidence(displacement, None if step in (0, 2, 5) else independence, scales.apart_mm)
         independence = seen.independence
         quadratic = Quadratic(seen.weights * independence, roughness)
+        if learning and step in learns:
+            spectrum = roughness.learnt(quadratic.weights, vectors)
+            roughness = Roughness(lattice, spectrum).to(device)
+            quadratic = Quadratic(quadratic.weights, roughness)
         right = seen.force * independence - roughness.slope(vectors)
         change = quadratic.solve(right, _INNER)
         lengths = change.norm(dim=0)
@@ -72,7 +90,7 @@ def deform(course: Course, look: Look, scales: Scales, spacing_mm: float, steps:
         vectors = vectors + change
         trace.append(seen.nats)
         left_mm = float(lengths.mean())
-        if left_mm < _STILL * spacing_mm:
+        if left_mm < _STILL * spacing_mm and (not learning or step >= learns[-1]):
             break
     return Course(
         lattice,
@@ -81,4 +99,5 @@ def deform(course: Course, look: Look, scales: Scales, spacing_mm: float, steps:
         course.nats + trace,
         left_mm,
         quadratic,
+        spectrum,
     )

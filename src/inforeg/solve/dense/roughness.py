@@ -10,31 +10,36 @@ from jaxtyping import Float
 from torch import Tensor
 
 from inforeg.solve.dense.lattice import Lattice, along_axes
-
-# Derivatives of this order are small in what is likely: those of a bending plate. The third are smoother than anatomies
-# differ: better for one patient under a smooth warp, worse for two.
-_ORDER = 2
+from inforeg.solve.dense.spectrum import Spectrum
 
 
 class Roughness:
-    """`1/2 strength * integral |D^2 v|^2`, in nats, for velocities in mm on a lattice; nothing for what is even.
+    """`1/2 sum |v_k|^2 / S(k)`, in nats, over the cosine waves of velocities in mm on a lattice; what is even is free.
 
-    The derivatives are powers of the Laplacian with mirrored ends, which cosine waves make diagonal: products of small
-    matrices apply, invert and draw from it on any device. Its strength is such that fields are expected to wave over
-    `smoothness_mm`, by `expected_mm`: where both grow with the object, a mouse is a small man.
+    `S` is the spectrum that is expected. Where it is the power law `k^-4`, this is the bending energy of a plate,
+    `1/2 strength * integral |D^2 v|^2` with mirrored ends. Products of small matrices apply, invert and draw from it on
+    any device. Strengths follow from lengths that grow with the object, so a mouse is a small man.
     """
 
-    def __init__(self, lattice: Lattice, smoothness_mm: float, expected_mm: float) -> None:
+    def __init__(self, lattice: Lattice, spectrum: Spectrum) -> None:
         d = lattice.grid.ndim
         self.shape = lattice.grid.shape
-        spacing = lattice.spacing_mm
-        strength = smoothness_mm ** (2 * _ORDER - d) / expected_mm**2
+        self.spacing_mm, self.spectrum = lattice.spacing_mm, spectrum
         waves = torch.zeros(self.shape, dtype=torch.float64)
         for axis, n in enumerate(self.shape):
             frequency = 2 - 2 * torch.cos(pi * torch.arange(n, dtype=torch.float64) / n)
-            waves = waves + (frequency / spacing**2).reshape(-1, *[1] * (d - 1 - axis))
+            waves = waves + (frequency / self.spacing_mm**2).reshape(-1, *[1] * (d - 1 - axis))
+        self._waves = waves
+        inverse = torch.zeros_like(waves)
         # The integral is a sum over nodes times the volume of one.
-        self.diagonal = (strength * spacing**d * waves**_ORDER).float()
+        inverse.view(-1)[1:] = self.spacing_mm**d / spectrum.density(waves.view(-1)[1:], d)
+        self.diagonal = inverse.float()
+
+    def learnt(self, weights: Float[Tensor, "w ..."], vectors: Float[Tensor, "d ..."]) -> Spectrum:
+        """The spectrum, a step closer to what the most likely velocities show, with weights as `Quadratic` has them."""
+        found = along_axes(vectors, self._cosines).square().sum(0)
+        told = weights[: len(vectors)].mean(0)
+        return self.spectrum.learnt(self._waves, found.cpu(), told.cpu(), self.spacing_mm)
 
     @cached_property
     def _cosines(self) -> list[Tensor]:

@@ -1,11 +1,13 @@
 """No folds, and an inverse that fits: what a velocity field must keep, and how it backs off."""
 
+from collections.abc import Iterator
 from itertools import product
 from math import ceil
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from inforeg.image import Image
 from inforeg.image.filters import smooth
@@ -15,7 +17,9 @@ from inforeg.transforms.velocity import exponential
 
 # Determinants below this are taken for folds: between nodes a field is only as good as its corners.
 _LEAST = 0.05
-# By how much a field is made smaller while smoothing alone has not made it safe.
+# How often it is smoothed about places that are not safe before it is made smaller as a whole.
+_ROUNDS = 40
+# By how much a field is made smaller each time then.
 _BACK = 0.9
 
 
@@ -25,27 +29,31 @@ def smallest_determinant(displacement: Float[Tensor, "d ..."], spacing_mm: float
     Inside a cell the derivative along an axis is a mean of those along the cell's edges, so that corners, where each
     derivative is an edge's own, are where a fold shows first.
     """
+    return min(float(found.min()) for _, found in _at_corners(displacement, spacing_mm))
+
+
+def _at_corners(displacement: Tensor, spacing_mm: float) -> Iterator[tuple[tuple[slice, ...], Tensor]]:
+    """For each corner of a cell, the determinants there in all cells, and the nodes which those corners are."""
     d = displacement.ndim - 1
     shape = displacement.shape[1:]
-    edges = []
-    for axis in range(d):
-        n = shape[axis]
-        if n < 2:
-            edges.append(torch.zeros_like(displacement))
-            continue
-        edges.append(torch.diff(displacement, dim=axis + 1) / spacing_mm)
-    least = float("inf")
+    edges = [
+        torch.diff(displacement, dim=axis + 1) / spacing_mm
+        if shape[axis] > 1
+        else torch.zeros_like(displacement)
+        for axis in range(d)
+    ]
     cells = [max(1, n - 1) for n in shape]
     for corner in product((0, 1), repeat=d):
+        starts = [way if n > 1 else 0 for way, n in zip(corner, shape, strict=True)]
         columns = []
         for axis in range(d):
             index = [slice(None)]
             for other in range(d):
-                start = corner[other] if other != axis and shape[other] > 1 else 0
+                start = 0 if other == axis else starts[other]
                 index.append(slice(start, start + cells[other]))
             columns.append(edges[axis][tuple(index)])
-        least = min(least, float(_determinant(columns).min()))
-    return least
+        nodes = tuple(slice(start, start + n) for start, n in zip(starts, cells, strict=True))
+        yield nodes, _determinant(columns)
 
 
 def _determinant(columns: list[Tensor]) -> Tensor:
@@ -62,12 +70,19 @@ def _determinant(columns: list[Tensor]) -> Tensor:
 
 def largest_inverse_error_mm(vectors: Float[Tensor, "d ..."], lattice: Lattice) -> float:
     """How far from where it was any node ends by the exponentials of a field and of its negative in turn."""
-    forth, back = (exponential(way[None], lattice.local) for way in (vectors, -vectors))
-    worst = 0.0
+    return max(float(left.max()) for left in _left_mm(*_both_ways(vectors, lattice), lattice))
+
+
+def _both_ways(vectors: Tensor, lattice: Lattice) -> tuple[Tensor, Tensor]:
+    """The exponentials of a field and of its negative."""
+    forth, back = (exponential(way[None], lattice.local)[0] for way in (vectors, -vectors))
+    return forth, back
+
+
+def _left_mm(forth: Tensor, back: Tensor, lattice: Lattice) -> Iterator[Tensor]:
+    """For each node how far it is from where it was after going there and back, and back and there."""
     for first, then in ((forth, back), (back, forth)):
-        left = first + sample_displaced(then, first / lattice.spacing_mm)
-        worst = max(worst, float(left.norm(dim=1).max()))
-    return worst
+        yield (first + sample_displaced(then[None], first[None] / lattice.spacing_mm)[0]).norm(dim=0)
 
 
 def made_safe(
@@ -76,31 +91,55 @@ def made_safe(
     """A field without folds, nor an inverse error beyond `most_mm`, the lattice it is on, and a note if it backed off.
 
     That is the field itself where it is safe. If not, the same field on nodes half as far apart, where its exponential
-    is more exact; then smoothed, a little more each time, where sharp places give way first; and in the end made
-    smaller, until it is safe.
+    is more exact. Then it is smoothed about the nodes where it is not safe, further about them and a little more each
+    time; and if that were not enough, made smaller as a whole, until it is safe.
     """
-    if _is_safe(vectors, lattice, most_mm):
+    if _unsafe(vectors, lattice, most_mm) is None:
         return vectors, lattice, []
     finer = lattice.halved()
     vectors, lattice = lattice.moved_to(finer, vectors), finer
-    given, sigma_mm, share = vectors, 0.5 * lattice.spacing_mm, 1.0
-    while not _is_safe(vectors, lattice, most_mm):
-        if sigma_mm < 4 * lattice.spacing_mm:
-            vectors = smooth(Image(given[None], lattice.local), sigma_mm).data[0]
-            sigma_mm *= 1.25
+    given, rounds, share = vectors, 0, 1.0
+    while (bad := _unsafe(vectors, lattice, most_mm)) is not None:
+        if rounds < _ROUNDS:
+            vectors = _smoothed_about(vectors, bad, lattice, rounds)
+            rounds += 1
         else:
             share *= _BACK
             vectors = vectors * _BACK
     if vectors is given:
         return vectors, lattice, []
-    away = float((vectors - given).norm(dim=0).max())
+    moved_mm = (vectors - given).norm(dim=0)
+    touched = 100 * float((moved_mm > 0.1 * most_mm).float().mean())
     note = (
-        "the deformation was smoothed"
+        f"the deformation was smoothed in {touched:.2g} % of the field of view"
         + ("" if share == 1 else f" and taken back to {100 * share:.0f} %")
-        + f", by up"
-        f" to {away:.2g} mm, so that it does not fold and its inverse is exact to {most_mm:.2g} mm"
+        + f", by up to {float(moved_mm.max()):.2g} mm,"
+        f" so that it does not fold and its inverse is exact to {most_mm:.2g} mm"
     )
     return vectors, lattice, [note]
+
+
+def _unsafe(vectors: Tensor, lattice: Lattice, most_mm: float) -> Tensor | None:
+    """1 at the nodes where a field folds, or does not find its way back, and 0 elsewhere; None if there are none."""
+    ways = _both_ways(vectors, lattice)
+    bad = torch.zeros(vectors.shape[1:], dtype=torch.bool, device=vectors.device)
+    for left in _left_mm(*ways, lattice):
+        bad |= left > most_mm
+    for way in ways:
+        for nodes, found in _at_corners(way, lattice.spacing_mm):
+            bad[nodes] |= found <= _LEAST
+    return bad.to(vectors) if bool(bad.any()) else None
+
+
+def _smoothed_about(vectors: Tensor, bad: Tensor, lattice: Lattice, rounds: int) -> Tensor:
+    """The field smoothed where it is bad and, less and less, some nodes around."""
+    reach = 3 + rounds // 4
+    d = bad.ndim
+    pool = functional.max_pool3d if d == 3 else functional.max_pool2d
+    about = pool(bad[None, None], 2 * reach + 1, 1, reach)
+    share = smooth(Image(about, lattice.local), 0.5 * reach * lattice.spacing_mm).data[0].clamp(0, 1)
+    sigma_mm = (1 + 0.15 * rounds) * lattice.spacing_mm
+    return torch.lerp(vectors, smooth(Image(vectors[None], lattice.local), sigma_mm).data[0], share)
 
 
 def with_room(vectors: Float[Tensor, "d ..."], lattice: Lattice) -> tuple[Tensor, Lattice]:
@@ -121,12 +160,3 @@ def with_room(vectors: Float[Tensor, "d ..."], lattice: Lattice) -> tuple[Tensor
         return vectors, lattice
     wider = lattice.widened(more)
     return lattice.moved_to(wider, vectors), wider
-
-
-def _is_safe(vectors: Tensor, lattice: Lattice, most_mm: float) -> bool:
-    if largest_inverse_error_mm(vectors, lattice) > most_mm:
-        return False
-    return all(
-        smallest_determinant(exponential(way[None], lattice.local)[0], lattice.spacing_mm) > _LEAST
-        for way in (vectors, -vectors)
-    )

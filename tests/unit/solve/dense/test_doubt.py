@@ -6,6 +6,7 @@ import torch
 from inforeg.solve.dense.doubt import likely_error
 from inforeg.solve.dense.lattice import Lattice
 from inforeg.solve.dense.roughness import Quadratic, Roughness
+from inforeg.solve.dense.spectrum import Spectrum
 from inforeg.space import Grid
 
 
@@ -14,7 +15,7 @@ def test_errors_are_as_large_as_predicted_whatever_prior_the_truth_came_from(sti
     """Within a seventh, also where the truth is ten times stiffer than what was allowed for."""
     generator = torch.Generator().manual_seed(3)
     lattice = Lattice.over(Grid.from_spacing((64, 64), 2.0), 4.0)
-    allowed = Roughness(lattice, 10.0, 5.0)
+    allowed = Roughness(lattice, Spectrum(10.0, 5.0))
     noise = torch.randn(2, *allowed.shape, generator=generator)
     own = allowed.times(stiffness)
     # Shifts cost nothing and would be unbounded.

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from inforeg.solve.dense.lattice import Lattice
 from inforeg.solve.dense.roughness import Quadratic, Roughness
+from inforeg.solve.dense.spectrum import Spectrum
 from inforeg.space import Grid
 
 # A tiny lattice, and a cost of its own for each component.
@@ -37,7 +38,7 @@ def wave(on: Lattice, axis: int, halves: int, size_mm: float) -> Tensor:
 
 @pytest.mark.parametrize("shape", [(9, 14), (6, 9, 7)])
 def test_what_is_even_costs_nothing(shape: tuple[int, ...]) -> None:
-    roughness = Roughness(lattice(shape), 10.0, 5.0)
+    roughness = Roughness(lattice(shape), Spectrum(10.0, 5.0))
     even = torch.full((len(shape), *shape), 7.0)
     rough = torch.randn(even.shape, generator=torch.Generator().manual_seed(0))
     assert abs(cost(roughness, even)) < 1e-7 * cost(roughness, rough)
@@ -52,7 +53,7 @@ def test_a_wave_costs_what_its_integral_says(shape: tuple[int, ...], axis: int) 
     volume = apart_mm**d * torch.tensor(shape).prod().item()
     strength = smoothness_mm ** (4 - d) / expected_mm**2
     squares = (pi * halves / length_mm) ** 4 * size_mm**2 / 2
-    found = cost(Roughness(on, smoothness_mm, expected_mm), wave(on, axis, halves, size_mm))
+    found = cost(Roughness(on, Spectrum(smoothness_mm, expected_mm)), wave(on, axis, halves, size_mm))
     assert found == pytest.approx(0.5 * strength * squares * volume, rel=0.01)
 
 
@@ -61,8 +62,8 @@ def test_a_mouse_is_a_small_man(ndim: int) -> None:
     """The same field, everything a tenth as long, costs the same."""
     shape = TINY[ndim]
     vectors = torch.randn(ndim, *shape, generator=torch.Generator().manual_seed(1))
-    man = cost(Roughness(lattice(shape, 4.0), 12.0, 6.0), 5 * vectors)
-    mouse = cost(Roughness(lattice(shape, 0.4), 1.2, 0.6), 0.5 * vectors)
+    man = cost(Roughness(lattice(shape, 4.0), Spectrum(12.0, 6.0)), 5 * vectors)
+    mouse = cost(Roughness(lattice(shape, 0.4), Spectrum(1.2, 0.6)), 0.5 * vectors)
     assert mouse == pytest.approx(man, rel=1e-5)
 
 
@@ -70,7 +71,7 @@ def test_a_mouse_is_a_small_man(ndim: int) -> None:
 def test_what_should_be_smoother_or_smaller_costs_more(ndim: int) -> None:
     vectors = torch.randn(ndim, *TINY[ndim], generator=torch.Generator().manual_seed(1))
     costs = [
-        cost(Roughness(lattice(TINY[ndim]), smoothness_mm, expected_mm), vectors)
+        cost(Roughness(lattice(TINY[ndim]), Spectrum(smoothness_mm, expected_mm)), vectors)
         for smoothness_mm, expected_mm in ((6.0, 5.0), (12.0, 5.0), (6.0, 2.5))
     ]
     assert costs[1] == pytest.approx(costs[0] * 2 ** (4 - ndim), rel=1e-4)
@@ -81,7 +82,9 @@ def test_what_should_be_smoother_or_smaller_costs_more(ndim: int) -> None:
 def test_finer_nodes_change_no_cost(shape: tuple[int, ...]) -> None:
     coarse = lattice(shape)
     fine = coarse.halved()
-    costs = [cost(Roughness(on, 9.0, 4.0), wave(on, 0, 2, 3.0)) for on in (coarse, fine, fine.halved())]
+    costs = [
+        cost(Roughness(on, Spectrum(9.0, 4.0)), wave(on, 0, 2, 3.0)) for on in (coarse, fine, fine.halved())
+    ]
     assert costs == pytest.approx([costs[0]] * 3, rel=0.02)
 
 
@@ -111,7 +114,9 @@ def problem(ndim: int, seed: int = 0) -> tuple[Quadratic, Tensor, Tensor]:
     weights = roots @ roots.mT + 0.1 * torch.eye(ndim)
     entries = [weights[:, i, i] for i in range(ndim)]
     entries += [weights[:, i, j] for i in range(ndim) for j in range(i + 1, ndim)]
-    quadratic = Quadratic(torch.stack(entries).reshape(-1, *shape).float(), Roughness(on, 3.0, EXPECTED_MM))
+    quadratic = Quadratic(
+        torch.stack(entries).reshape(-1, *shape).float(), Roughness(on, Spectrum(3.0, EXPECTED_MM))
+    )
     dense = torch.zeros(ndim, count, ndim, count, dtype=torch.float64)
     for i in range(ndim):
         dense[i, :, i, :] += by_hand(on, 3.0)
@@ -155,14 +160,14 @@ def test_even_weights_are_solved_in_one_step() -> None:
     on = lattice((7, 9))
     weights = torch.zeros(3, *on.grid.shape)
     weights[:2] = 0.3
-    quadratic = Quadratic(weights, Roughness(on, 6.0, EXPECTED_MM))
+    quadratic = Quadratic(weights, Roughness(on, Spectrum(6.0, EXPECTED_MM)))
     right = torch.randn(2, *on.grid.shape, generator=torch.Generator().manual_seed(2))
     assert torch.allclose(quadratic(quadratic.solve(right, 1)), right, atol=1e-4)
 
 
 def test_nothing_to_solve_is_solved_by_nothing() -> None:
     on = lattice((5, 6))
-    quadratic = Quadratic(torch.zeros(3, *on.grid.shape), Roughness(on, 6.0, EXPECTED_MM))
+    quadratic = Quadratic(torch.zeros(3, *on.grid.shape), Roughness(on, Spectrum(6.0, EXPECTED_MM)))
     assert torch.equal(quadratic.solve(torch.zeros(2, *on.grid.shape), 10), torch.zeros(2, *on.grid.shape))
 
 
@@ -201,7 +206,9 @@ def test_what_is_drawn_is_finite_where_images_tell_in_one_direction_only() -> No
     on = lattice((6, 5))
     weights = torch.zeros(3, *on.grid.shape)
     weights[0, 2], weights[1, 2], weights[2, 2] = 1e4, 1e4 / 9, 1e4 / 3
-    drawn = Quadratic(weights, Roughness(on, 6.0, EXPECTED_MM)).drawn(torch.Generator().manual_seed(0), 20)
+    drawn = Quadratic(weights, Roughness(on, Spectrum(6.0, EXPECTED_MM))).drawn(
+        torch.Generator().manual_seed(0), 20
+    )
     assert bool(drawn.isfinite().all())
 
 

@@ -167,6 +167,23 @@ def test_folds_alone_are_enough_to_back_off(ndim: int) -> None:
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
+def test_what_lies_far_from_a_fold_is_left_alone(ndim: int) -> None:
+    """One node that folds costs nothing at the other end of the field of view."""
+    on = Lattice.over(Grid.from_spacing((40,) * ndim, APART_MM), APART_MM)
+    vectors = torch.zeros(ndim, *on.grid.shape)
+    x = torch.arange(on.grid.shape[0]).reshape(-1, *[1] * (ndim - 1)) * APART_MM
+    vectors[1] = 2 * torch.sin(x / 20)
+    vectors[(0, *[8] * ndim)] = 5 * APART_MM
+    found, there, notes = made_safe(vectors, on, 0.5)
+    assert len(notes) == 1
+    away = (found - on.moved_to(there, vectors)).norm(dim=0)
+    far = tuple([slice(60, None)] * ndim)
+    assert float(away.max()) > APART_MM and float(away[far].max()) < 1e-6
+    for way in (found, -found):
+        assert smallest_determinant(exponential(way[None], there.local)[0], there.spacing_mm) > 0
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
 def test_where_finer_nodes_are_enough_nothing_is_smoothed(ndim: int) -> None:
     """The same field, on nodes half as far apart, has an inverse that is more exact; there is nothing to tell."""
     vectors, on = smooth(ndim, 9.0), lattice(ndim)
