@@ -45,7 +45,7 @@ _NODES, _NODES_SMOOTH = 0.4, 0.55
 # A last step below this share of a voxel, on average, is as good as none.
 _LEFT = 0.2
 # Newton steps on the coarsest level, on the next, and on every finer one.
-_STEPS = (30, 12, 4)
+_STEPS = (30, 12, 6)
 
 
 class DenseRun:

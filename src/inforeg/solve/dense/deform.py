@@ -68,12 +68,13 @@ def deform(
     spectrum = course.spectrum or Spectrum(scales.smoothness_mm, scales.expected_mm)
     roughness = Roughness(lattice, spectrum).to(device)
     learns = _LEARNS_AGAIN if course.spacing_mm else _LEARNS
+    # Measured anew while it still changes.
+    measures = (0,) if course.spacing_mm else (0, 2, 5)
     independence: float | None = None
     trace, left_mm, quadratic = [], float("inf"), None
     for step in range(steps):
         displacement = exponential(vectors[None], lattice.local)[0]
-        # Measured anew while it still changes.
-        seen = look.evidence(displacement, None if step in (0, 2, 5) else independence, scales.apart_mm)
+        seen = look.evidence(displacement, None if step in measures else independence, scales.apart_mm)
         independence = seen.independence
         quadratic = Quadratic(seen.weights * independence, roughness)
         if learning and step in learns:
