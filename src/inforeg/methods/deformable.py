@@ -43,7 +43,7 @@ class DeformableSettings(Settings):
     neighbourhood_mm: Annotated[float, Field(gt=0)] | None = None
     """How far off `mine_local` draws voxels that do not belong together; grows with the object if not given."""
     smoothness_mm: Annotated[float, Field(gt=0)] | None = None
-    """Over which length a deformation is expected to be smooth; a ninth of the object's radius if not given."""
+    """Over which length a deformation is expected to be smooth, held to; learnt from the pair if not given."""
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
     """Seed of all sampling."""
 
@@ -53,8 +53,8 @@ class Deformable(DeformableSettings):
 
     The transform is a linear one after the exponential of a stationary velocity field (Arsigny et al., MICCAI 2006), so
     that its inverse is that of the field's negative. The field is the most likely one: the likelihood is that of the
-    fixed image given the warped one, read from joint tables of local contrast in the neighbourhood, and roughness of
-    the field is unlikely. Steps are Newton's, as in Gauss-Newton demons (Vercauteren et al., NeuroImage 2009), which
+    fixed image given the warped one, read from joint tables of local contrast in the neighbourhood, and how unlikely
+    each wave of the field is, is learnt along. Steps are Newton's, as in Gauss-Newton demons (Vercauteren et al., NeuroImage 2009), which
     know only squared differences.
 
     All lengths follow from the object in the images, and how far the images are believed from the images as well.
