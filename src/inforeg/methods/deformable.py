@@ -54,8 +54,8 @@ class Deformable(DeformableSettings):
     The transform is a linear one after the exponential of a stationary velocity field (Arsigny et al., MICCAI 2006), so
     that its inverse is that of the field's negative. The field is the most likely one: the likelihood is that of the
     fixed image given the warped one, read from joint tables of local contrast in the neighbourhood, and how unlikely
-    each wave of the field is, is learnt along. Steps are Newton's, as in Gauss-Newton demons (Vercauteren et al., NeuroImage 2009), which
-    know only squared differences.
+    each wave of the field is, is learnt along. Steps are Newton's, as in Gauss-Newton demons (Vercauteren et al.,
+    NeuroImage 2009), which know only squared differences.
 
     All lengths follow from the object in the images, and how far the images are believed from the images as well.
     """
