@@ -63,7 +63,7 @@ class DenseRun:
         self.pair, self.linear, self.generator = pair, linear, generator
         self.unit_mm = _UNIT * min(pair.fixed_view.object.radius_mm, pair.moving_view.object.radius_mm)
         # A smoothness that is given is kept to.
-        self.learns, self.nodes = smoothness_mm is None, _NODES
+        self.learns = smoothness_mm is None
         self.scales = Scales(
             smoothness_mm or _SMOOTH * self.unit_mm, _MOVES * self.unit_mm, _APART * self.unit_mm
         )
@@ -95,10 +95,11 @@ class DenseRun:
         linear: Linear | None = None,
         lattice: Lattice | None = None,
         half: int | None = None,
+        nodes: float = _NODES,
     ) -> Look:
         """Both images on one level, through the linear stages and on nodes as fit the level, or as given.
 
-        `half` 0 or 1 sees every other block of 2 voxels a side, as on a chessboard.
+        `half` 0 or 1 sees every other block of 2 voxels a side, as on a chessboard; `nodes` is their least distance.
         """
         fixed, moving = self.pair.fixed[level], self.pair.moving[level]
         weight = self._on(fixed.grid, self.near)
@@ -115,7 +116,7 @@ class DenseRun:
         seen = self.comparison.on(sight)
         if lattice is None:
             smooth, spacing = self.scales.smoothness_mm, self.pair.spacings_mm[level]
-            apart = min(max(2 * spacing, self.nodes * smooth), 0.8 * smooth)
+            apart = min(max(2 * spacing, nodes * smooth), 0.8 * smooth)
             lattice = Lattice.over(self.pair.fixed[0].grid, max(apart, spacing))
         return Look(
             fixed.grid,
@@ -153,10 +154,10 @@ class DenseRun:
         device = self.pair.fixed[0].data.device
         course: Course | None = None
         diverged = False
-        learns = self.learns
+        learns, nodes = self.learns, _NODES
         for number, level in enumerate(self.levels):
             report(number / len(self.levels))
-            look = self.look(level)
+            look = self.look(level, nodes=nodes)
             if course is None:
                 course = Course(
                     look.lattice, torch.zeros((look.grid.ndim, *look.lattice.grid.shape), device=device)
@@ -169,8 +170,10 @@ class DenseRun:
                     assert course.spectrum is not None
                     spectrum, rough = course.spectrum.settled()
                     course, learns = replace(course, spectrum=spectrum), rough < 0.5
-                    self.nodes = _NODES_SMOOTH if learns else _NODES
-                    if not learns:
+                    if learns:
+                        nodes = _NODES_SMOOTH
+                    else:
+                        # Anew, as a metric that learns is to begin anew too.
                         look = self.look(level)
                         course = deform(course, look, self.scales, spacing, _STEPS[1])
             except FloatingPointError:

@@ -63,10 +63,9 @@ def deform(
     order, and the next step sees what the second order left.
     """
     lattice = look.lattice
-    device = course.vectors.device
     vectors = course.lattice.moved_to(lattice, course.vectors)
     spectrum = course.spectrum or Spectrum(scales.smoothness_mm, scales.expected_mm)
-    roughness = Roughness(lattice, spectrum).to(device)
+    roughness = Roughness(lattice, spectrum).to(vectors.device)
     learns = _LEARNS_AGAIN if course.spacing_mm else _LEARNS
     # Measured anew while it still changes.
     measures = (0,) if course.spacing_mm else (0, 2, 5)
@@ -76,11 +75,10 @@ def deform(
         displacement = exponential(vectors[None], lattice.local)[0]
         seen = look.evidence(displacement, None if step in measures else independence, scales.apart_mm)
         independence = seen.independence
-        quadratic = Quadratic(seen.weights * independence, roughness)
+        weights = seen.weights * independence
         if learning and step in learns:
-            spectrum = roughness.learnt(quadratic.weights, vectors)
-            roughness = Roughness(lattice, spectrum).to(device)
-            quadratic = Quadratic(quadratic.weights, roughness)
+            roughness = roughness.learnt(weights, vectors)
+        quadratic = Quadratic(weights, roughness)
         right = seen.force * independence - roughness.slope(vectors)
         change = quadratic.solve(right, _INNER)
         lengths = change.norm(dim=0)
@@ -100,5 +98,5 @@ def deform(
         course.nats + trace,
         left_mm,
         quadratic,
-        spectrum,
+        roughness.spectrum,
     )

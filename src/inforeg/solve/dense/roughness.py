@@ -24,22 +24,30 @@ class Roughness:
     def __init__(self, lattice: Lattice, spectrum: Spectrum) -> None:
         d = lattice.grid.ndim
         self.shape = lattice.grid.shape
-        self.spacing_mm, self.spectrum = lattice.spacing_mm, spectrum
+        self.spacing_mm = lattice.spacing_mm
         waves = torch.zeros(self.shape, dtype=torch.float64)
         for axis, n in enumerate(self.shape):
             frequency = 2 - 2 * torch.cos(pi * torch.arange(n, dtype=torch.float64) / n)
             waves = waves + (frequency / self.spacing_mm**2).reshape(-1, *[1] * (d - 1 - axis))
         self._waves = waves
-        inverse = torch.zeros_like(waves)
-        # The integral is a sum over nodes times the volume of one.
-        inverse.view(-1)[1:] = self.spacing_mm**d / spectrum.density(waves.view(-1)[1:], d)
-        self.diagonal = inverse.float()
+        self.spectrum, self.diagonal = spectrum, self._diagonal(spectrum)
 
-    def learnt(self, weights: Float[Tensor, "w ..."], vectors: Float[Tensor, "d ..."]) -> Spectrum:
-        """The spectrum, a step closer to what the most likely velocities show, with weights as `Quadratic` has them."""
+    def _diagonal(self, spectrum: Spectrum) -> Tensor:
+        """What each wave costs."""
+        d = len(self.shape)
+        inverse = torch.zeros_like(self._waves)
+        # The integral is a sum over nodes times the volume of one.
+        inverse.view(-1)[1:] = self.spacing_mm**d / spectrum.density(self._waves.view(-1)[1:], d)
+        return inverse.float()
+
+    def learnt(self, weights: Float[Tensor, "w ..."], vectors: Float[Tensor, "d ..."]) -> "Roughness":
+        """With a spectrum a step closer to what the most likely velocities show; weights as `Quadratic` has them."""
         found = along_axes(vectors, self._cosines).square().sum(0)
         told = weights[: len(vectors)].mean(0)
-        return self.spectrum.learnt(self._waves, found.cpu(), told.cpu(), self.spacing_mm)
+        other = copy(self)
+        other.spectrum = self.spectrum.learnt(self._waves, found.cpu(), told.cpu(), self.spacing_mm)
+        other.diagonal = self._diagonal(other.spectrum).to(self.diagonal.device)
+        return other
 
     @cached_property
     def _cosines(self) -> list[Tensor]:

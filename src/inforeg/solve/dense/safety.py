@@ -7,12 +7,12 @@ from math import ceil
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 from inforeg.image import Image
 from inforeg.image.filters import smooth
 from inforeg.image.sample import sample_displaced
 from inforeg.solve.dense.lattice import Lattice
+from inforeg.solve.sampler import dilate
 from inforeg.transforms.velocity import exponential
 
 # Determinants below this are taken for folds: between nodes a field is only as good as its corners.
@@ -140,7 +140,7 @@ def made_safe(
 
 
 def _unsafe(vectors: Tensor, lattice: Lattice, most_mm: float) -> Tensor | None:
-    """1 at the nodes where a field folds, or does not find its way back, and 0 elsewhere; None if there are none."""
+    """The nodes where a field folds, or does not find its way back; None if there are none."""
     ways = _both_ways(vectors, lattice)
     bad = torch.zeros(vectors.shape[1:], dtype=torch.bool, device=vectors.device)
     for left in _left_mm(*ways, lattice):
@@ -148,15 +148,13 @@ def _unsafe(vectors: Tensor, lattice: Lattice, most_mm: float) -> Tensor | None:
     for way in ways:
         for nodes, found in _at_corners(way, lattice.spacing_mm):
             bad[nodes] |= found <= _LEAST
-    return bad.to(vectors) if bool(bad.any()) else None
+    return bad if bool(bad.any()) else None
 
 
 def _smoothed_about(vectors: Tensor, bad: Tensor, lattice: Lattice, rounds: int) -> Tensor:
     """The field smoothed where it is bad and, less and less, some nodes around."""
     reach = 3 + rounds // 4
-    d = bad.ndim
-    pool = functional.max_pool3d if d == 3 else functional.max_pool2d
-    about = pool(bad[None, None], 2 * reach + 1, 1, reach)
+    about = dilate(bad, reach)[None, None].to(vectors)
     share = smooth(Image(about, lattice.local), 0.5 * reach * lattice.spacing_mm).data[0].clamp(0, 1)
     sigma_mm = (1 + 0.15 * rounds) * lattice.spacing_mm
     return torch.lerp(vectors, smooth(Image(vectors[None], lattice.local), sigma_mm).data[0], share)

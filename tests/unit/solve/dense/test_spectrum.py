@@ -62,15 +62,16 @@ def test_noisy_fields_are_found_better_with_what_was_learnt_from_them(
     plain = error(quadratic)
     for _ in range(9):
         found = quadratic.solve(force, 60, tolerance=1e-3)
-        spectrum = quadratic.roughness.learnt(weights, found)
-        quadratic = Quadratic(weights, Roughness(on, spectrum))
+        quadratic = Quadratic(weights, quadratic.roughness.learnt(weights, found))
     if truth == "law":
         assert error(quadratic) < 1.05 * plain
     else:
         assert error(quadratic) < 0.75 * plain
         # Waves that are not there are no longer expected.
         squares = torch.tensor([0.3**2], dtype=torch.float64)
-        assert float(spectrum.density(squares, d) / law.spectrum.density(squares, d)) < 0.2
+        assert (
+            float(quadratic.roughness.spectrum.density(squares, d) / law.spectrum.density(squares, d)) < 0.2
+        )
 
 
 def test_where_nothing_is_told_nothing_is_learnt() -> None:
@@ -81,10 +82,10 @@ def test_where_nothing_is_told_nothing_is_learnt() -> None:
     weights[2] = 0
     quadratic = Quadratic(weights, roughness)
     for _ in range(3):
-        spectrum = quadratic.roughness.learnt(weights, torch.zeros(2, 40, 44))
-        quadratic = Quadratic(weights, Roughness(on, spectrum))
-    assert spectrum.more is not None
-    assert float(spectrum.more.abs().max()) < 0.01
+        quadratic = Quadratic(weights, quadratic.roughness.learnt(weights, torch.zeros(2, 40, 44)))
+    more = quadratic.roughness.spectrum.more
+    assert more is not None
+    assert float(more.abs().max()) < 0.01
 
 
 def test_two_anatomies_are_known_by_their_short_waves() -> None:
