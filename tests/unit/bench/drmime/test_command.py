@@ -1,7 +1,3 @@
-import resource
-import subprocess
-import sys
-
 import pytest
 
 from inforeg.bench.drmime.results import read_rows
@@ -23,21 +19,6 @@ def test_help(arguments, expected, capsys):
     assert main(arguments) == 0
     text = capsys.readouterr().out
     assert expected in text and "Exit codes" in text
-
-
-def test_help_takes_a_blink_and_loads_nothing_heavy():
-    code = (
-        f"import sys; from inforeg.cli.main import main; code = main({HELP});"
-        " heavy = {'torch', 'numpy', 'scipy', 'skimage', 'SimpleITK'} & set(sys.modules);"
-        " raise SystemExit(code or str(heavy) if heavy else 0)"
-    )
-    seconds = []
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
-    assert min(seconds) < 0.3
 
 
 def test_slices_from_end_to_end(data, tmp_path, capsys):
