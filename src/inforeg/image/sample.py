@@ -1,6 +1,6 @@
 """Reading images between their voxels. The only file that speaks of `grid_sample`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -80,6 +80,29 @@ def sample_where(
     scaled = [voxel[:, axis] * (2 / n) + (1 - n) / n for axis, n in enumerate(data.shape[2:])]
     coordinates = torch.stack([c.to(data.dtype) for c in reversed(scaled)], dim=-1).reshape(b, -1, d)
     return _read(data, coordinates, "linear").reshape(b, -1, *places)
+
+
+def halved(data: Float[Tensor, "b c *shape"]) -> Float[Tensor, "b c *half"]:
+    """The means of two voxels a side: linear interpolation at the centres of voxels twice as large.
+
+    Raises `UsageError` for an axis with an odd number of voxels.
+    """
+    if any(n % 2 for n in data.shape[2:]):
+        raise UsageError(f"expected an even number of voxels along every axis, got {tuple(data.shape[2:])}")
+    pool: Tensor = (functional.avg_pool2d if data.ndim == 4 else functional.avg_pool3d)(data, 2)
+    return pool
+
+
+def doubled(data: Float[Tensor, "b c *shape"]) -> Float[Tensor, "b c *twice"]:
+    """Linear interpolation at the centres of voxels half as large; towards the faces the edge's value holds."""
+    mode = "bilinear" if data.ndim == 4 else "trilinear"
+    return functional.interpolate(data, scale_factor=2, mode=mode, align_corners=False)
+
+
+def stretched(data: Float[Tensor, "b c *nodes"], shape: Sequence[int]) -> Float[Tensor, "b c *shape"]:
+    """Linear interpolation between nodes of which the outermost lie at the outermost voxel centres of `shape`."""
+    mode = "bilinear" if data.ndim == 4 else "trilinear"
+    return functional.interpolate(data, size=list(shape), mode=mode, align_corners=True)
 
 
 def in_mask(mask: Image, points_mm: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:

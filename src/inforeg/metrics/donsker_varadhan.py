@@ -12,7 +12,7 @@ from torch import Tensor
 
 from inforeg.errors import UsageError
 from inforeg.metrics.metric import Metric
-from inforeg.metrics.statistics_network import StatisticsNetwork
+from inforeg.metrics.statistics_network import Activation, StatisticsNetwork
 from inforeg.settings import Settings
 
 BiasCorrection = Literal["none", "ema"]
@@ -26,6 +26,8 @@ class DonskerVaradhanSettings(Settings):
 
     channels: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
     hidden: Annotated[int, Field(ge=1)]
+    hidden_layers: Annotated[int, Field(ge=1)]
+    activation: Activation
     bias_correction: BiasCorrection
     rate: Annotated[float, Field(gt=0, le=1)]
     drift_penalty: Annotated[float, Field(ge=0)]
@@ -34,8 +36,9 @@ class DonskerVaradhanSettings(Settings):
 class DonskerVaradhan(Metric):
     """A metric that is minus `mean F(f, w) - log mean exp F(f, w')` for a network F of its own, in nats.
 
-    F is a `StatisticsNetwork` of `hidden` units a layer; its parameters are trained by minimising the metric. The
-    first mean is over pairs of intensities at one place, the second over pairs that do not belong together.
+    F is a `StatisticsNetwork` of `hidden` units a layer, in `hidden_layers` layers with `activation`; its parameters
+    are trained by minimising the metric. The first mean is over pairs of intensities at one place, the second over
+    pairs that do not belong together.
 
     The gradient of the logarithm of a small sample's mean is biased. `bias_correction="ema"` divides by a
     running mean instead, with this `rate`, kept in log-space; there is one per `key` (see `at`), as it
@@ -56,7 +59,13 @@ class DonskerVaradhan(Metric):
         super().__init__()
         self.settings = settings
         self.generator = _or_fresh(generator)
-        self.network = StatisticsNetwork(sum(settings.channels), settings.hidden, self.generator)
+        self.network = StatisticsNetwork(
+            sum(settings.channels),
+            settings.hidden,
+            self.generator,
+            settings.hidden_layers,
+            settings.activation,
+        )
         self._key: Hashable = None
         self._log_means: dict[Hashable, Tensor] = {}
 

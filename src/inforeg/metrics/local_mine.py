@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from inforeg.metrics.donsker_varadhan import BiasCorrection, DonskerVaradhan, DonskerVaradhanSettings
+from inforeg.metrics.statistics_network import Activation
 
 # How often a partner without weight is drawn again, before a voxel is left to itself.
 _REDRAWS = 8
@@ -37,11 +38,11 @@ class LocalMINE(DonskerVaradhan):
     `samples` looks at that many voxels of each pair and not at all of them, drawn evenly and anew at every call;
     partners may still be any voxel.
 
-    Snaauw et al., EMBC 2022. We differ in that F has two hidden layers and not one, and in what happens at borders,
-    of which the paper says nothing. `hidden`, `bias_correction`, `rate` and `drift_penalty` are those of
-    `DonskerVaradhan`; memory is a few numbers for each voxel, whatever is `hidden`. Everything random is drawn from
-    `generator`; without one, from one of its own, seeded with 0. `neutral` is zero. Raises `UsageError` for images of
-    other numbers of channels than `channels`.
+    Snaauw et al., EMBC 2022. We differ in that F has two hidden layers and not one unless `hidden_layers` says so, and
+    in what happens at borders, of which the paper says nothing. `hidden`, `hidden_layers`, `activation`,
+    `bias_correction`, `rate` and `drift_penalty` are those of `DonskerVaradhan`; memory is a few numbers for each
+    voxel, whatever is `hidden`. Everything random is drawn from `generator`; without one, from one of its own, seeded
+    with 0. `neutral` is zero. Raises `UsageError` for images of other numbers of channels than `channels`.
     """
 
     on_grids: ClassVar[bool] = True
@@ -53,6 +54,8 @@ class LocalMINE(DonskerVaradhan):
         *,
         channels: tuple[int, int] = (1, 1),
         hidden: int = 30,
+        hidden_layers: int = 2,
+        activation: Activation = "relu",
         neighbourhood_voxels: int = 8,
         samples: int | None = None,
         bias_correction: BiasCorrection = "none",
@@ -63,6 +66,8 @@ class LocalMINE(DonskerVaradhan):
         settings = LocalMINESettings(
             channels=channels,
             hidden=hidden,
+            hidden_layers=hidden_layers,
+            activation=activation,
             neighbourhood_voxels=neighbourhood_voxels,
             samples=samples,
             bias_correction=bias_correction,

@@ -10,6 +10,7 @@ from torch import Tensor
 from inforeg.errors import UsageError
 from inforeg.metrics.donsker_varadhan import BiasCorrection, DonskerVaradhan, DonskerVaradhanSettings
 from inforeg.metrics.histogram import bin_centres, intensity_range, joint_histogram, place
+from inforeg.metrics.statistics_network import Activation
 
 Marginal = Literal["permutation", "derangement", "table"]
 
@@ -20,6 +21,7 @@ class MINESettings(DonskerVaradhanSettings):
     marginal: Marginal
     permutations: Annotated[int, Field(ge=1)]
     bins: Annotated[int, Field(ge=4)]
+    samples: Annotated[int, Field(ge=2)] | None
 
 
 @final
@@ -40,8 +42,9 @@ class MINE(DonskerVaradhan):
       needs one channel on either side. In effect `exp F` is interpolated linearly between bins, which is as
       good as they are fine.
 
-    `hidden`, `bias_correction`, `rate` and `drift_penalty` are those of `DonskerVaradhan`. Pairs drawn from
-    the neighbourhood alone are what `LocalMINE` is for.
+    `samples` looks at that many of the samples that are given and not at all of them, drawn evenly and anew at every
+    call. `hidden`, `hidden_layers`, `activation`, `bias_correction`, `rate` and `drift_penalty` are those of
+    `DonskerVaradhan`. Pairs drawn from the neighbourhood alone are what `LocalMINE` is for.
 
     Everything random is drawn from `generator`; without one, from one of its own, seeded with 0. `neutral` is
     zero. Raises `UsageError` for images of other numbers of channels than `channels`.
@@ -54,9 +57,12 @@ class MINE(DonskerVaradhan):
         *,
         channels: tuple[int, int] = (1, 1),
         hidden: int = 100,
+        hidden_layers: int = 2,
+        activation: Activation = "relu",
         marginal: Marginal = "permutation",
         permutations: int = 1,
         bins: int = 64,
+        samples: int | None = None,
         bias_correction: BiasCorrection = "none",
         rate: float = 0.01,
         drift_penalty: float = 0.0,
@@ -65,9 +71,12 @@ class MINE(DonskerVaradhan):
         settings = MINESettings(
             channels=channels,
             hidden=hidden,
+            hidden_layers=hidden_layers,
+            activation=activation,
             marginal=marginal,
             permutations=permutations,
             bins=bins,
+            samples=samples,
             bias_correction=bias_correction,
             rate=rate,
             drift_penalty=drift_penalty,
@@ -84,6 +93,12 @@ class MINE(DonskerVaradhan):
         fixed, warped, weight = fixed.T[seen], warped.T[seen], weight[seen]
         if weight.numel() < 2:
             return warped.sum() * 0.0
+        samples = self.settings.samples
+        if samples is not None and samples < weight.numel():
+            device = self.generator.device
+            chosen = torch.randint(weight.numel(), (samples,), generator=self.generator, device=device)
+            chosen = chosen.to(weight.device)
+            fixed, warped, weight = fixed[chosen], warped[chosen], weight[chosen]
         return self._bound(self.network(fixed, warped), weight, *self._unpaired(fixed, warped, weight))
 
     def _unpaired(self, fixed: Tensor, warped: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:

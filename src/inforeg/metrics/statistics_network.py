@@ -1,12 +1,15 @@
 """The small network that scores pairs of intensities for MINE."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+Activation = Literal["relu", "leaky_relu"]
+_SLOPES: dict[Activation, float] = {"relu": 0.0, "leaky_relu": 0.2}
 
 # Up to so many pairs are scored in one go.
 _FEW = 1 << 16
@@ -18,6 +21,9 @@ _CPU_BLOCK, _BLOCK = 1 << 13, 1 << 18
 class StatisticsNetwork(nn.Module):
     """Fixed and warped channels -> hidden -> hidden -> 1, with ReLU between (Nan et al., MIDL 2020).
 
+    `layers` says how many hidden ones there are: with one, it is two convolutions over single voxels (Snaauw et al.,
+    EMBC 2022). `activation` is `relu` or `leaky_relu` (0.2 of what is below zero).
+
     Linear layers start uniform in plus or minus one over the root of their inputs, drawn from `generator`.
     Computes in float32 or better, whatever its parameters or an autocast around it say: what comes out goes
     into an exponential.
@@ -26,9 +32,17 @@ class StatisticsNetwork(nn.Module):
     gradient: memory is that of the pairs and their scores, and not of some hundred numbers for each of them.
     """
 
-    def __init__(self, inputs: int, hidden: int, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        hidden: int,
+        generator: torch.Generator,
+        layers: int = 2,
+        activation: Activation = "relu",
+    ) -> None:
         super().__init__()
-        self.sizes = (inputs, hidden, hidden, 1)
+        self.sizes = (inputs, *[hidden] * layers, 1)
+        self.slope = _SLOPES[activation]
         pairs = list(zip(self.sizes[:-1], self.sizes[1:], strict=True))
         # Not nn.Linear: its constructor draws from global randomness.
         self.weights = nn.ParameterList([torch.empty(out, into) for into, out in pairs])
@@ -52,19 +66,23 @@ class StatisticsNetwork(nn.Module):
     def forward(self, fixed: Float[Tensor, "n c"], warped: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
         parameters = (*self.weights, *self.biases)
         if fixed.shape[0] <= _FEW:
-            return _scores(self.dtype, fixed, warped, parameters)
-        scores: Tensor = _InBlocks.apply(self.dtype, fixed, warped, *parameters)  # type: ignore[no-untyped-call]
+            return _scores(self.dtype, self.slope, fixed, warped, parameters)
+        scores: Tensor = _InBlocks.apply(  # type: ignore[no-untyped-call]
+            self.dtype, self.slope, fixed, warped, *parameters
+        )
         return scores
 
 
-def _scores(dtype: torch.dtype, fixed: Tensor, warped: Tensor, parameters: tuple[Tensor, ...]) -> Tensor:
+def _scores(
+    dtype: torch.dtype, slope: float, fixed: Tensor, warped: Tensor, parameters: tuple[Tensor, ...]
+) -> Tensor:
     with torch.autocast(fixed.device.type, enabled=False):
         x = torch.cat((fixed, warped), dim=1).to(dtype)
         layers = len(parameters) // 2
         for layer, (weight, bias) in enumerate(zip(parameters[:layers], parameters[layers:], strict=True)):
             x = nn.functional.linear(x, weight.to(dtype), bias.to(dtype))
             if layer < layers - 1:
-                x = x.relu()
+                x = x.relu() if slope == 0 else nn.functional.leaky_relu(x, slope)
         return x[:, 0]
 
 
@@ -73,31 +91,33 @@ class _InBlocks(torch.autograd.Function):
     from being used again."""
 
     @staticmethod
-    def forward(ctx: Any, dtype: torch.dtype, fixed: Tensor, warped: Tensor, *parameters: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, dtype: torch.dtype, slope: float, fixed: Tensor, warped: Tensor, *parameters: Tensor
+    ) -> Tensor:
         ctx.save_for_backward(fixed, warped, *parameters)
-        ctx.dtype = dtype
+        ctx.dtype, ctx.slope = dtype, slope
         scores = torch.empty(fixed.shape[0], dtype=dtype, device=fixed.device)
         for rows in _blocks(fixed):
-            scores[rows] = _scores(dtype, fixed[rows], warped[rows], parameters)
+            scores[rows] = _scores(dtype, slope, fixed[rows], warped[rows], parameters)
         return scores
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         inputs = ctx.saved_tensors
-        wanted = ctx.needs_input_grad[1:]
+        wanted = ctx.needs_input_grad[2:]
         slopes = [torch.zeros_like(t) if yes else None for t, yes in zip(inputs, wanted, strict=True)]
         for rows in _blocks(inputs[0]):
             parts = [t[rows] if which < 2 else t for which, t in enumerate(inputs)]
             parts = [t.detach().requires_grad_(yes) for t, yes in zip(parts, wanted, strict=True)]
             with torch.enable_grad():
-                scores = _scores(ctx.dtype, parts[0], parts[1], tuple(parts[2:]))
+                scores = _scores(ctx.dtype, ctx.slope, parts[0], parts[1], tuple(parts[2:]))
             asked = [t for t, yes in zip(parts, wanted, strict=True) if yes]
             found = iter(torch.autograd.grad(scores, asked, upstream[rows]))
             for which, slope in enumerate(slopes):
                 if slope is not None:
                     (slope[rows] if which < 2 else slope).add_(next(found))
-        return (None, *slopes)
+        return (None, None, *slopes)
 
 
 def _blocks(pairs: Tensor) -> Iterator[slice]:

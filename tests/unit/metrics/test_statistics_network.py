@@ -22,9 +22,11 @@ def scores_and_slopes(network, x, y, upstream, wanted):
     ("wanted", "frozen"),
     [((True, True), False), ((False, True), False), ((False, False), False), ((False, True), True)],
 )
-def test_blocks_score_as_the_whole_does(monkeypatch, wanted, frozen):
+@pytest.mark.parametrize(("layers", "activation"), [(2, "relu"), (1, "leaky_relu")])
+def test_blocks_score_as_the_whole_does(monkeypatch, wanted, frozen, layers, activation):
     generator = torch.Generator().manual_seed(0)
-    network = StatisticsNetwork(3, 20, generator).requires_grad_(not frozen)
+    network = StatisticsNetwork(3, 20, generator, layers, activation).requires_grad_(not frozen)
+    assert len(network.weights) == layers + 1
     x, y = (torch.randn(1000, k, generator=generator) for k in (2, 1))
     upstream = torch.randn(1000, generator=generator)
     whole = scores_and_slopes(network, x, y, upstream, wanted)

@@ -9,12 +9,7 @@ from torch import Tensor
 from inforeg.bench.deformable.warps import regular
 from inforeg.errors import UsageError
 from inforeg.image import Image, Labels, downsample, resample, resample_labels, smooth
-
-# Numbers of Neuromorphometrics: fluid, white matter, deep grey matter, and grey matter.
-CSF = (4, 11, 15, 46, 49, 50, 51, 52)
-WHITE = (35, 40, 41, 44, 45)
-DEEP = (23, 30, 31, 32, 36, 37, 47, 48, 55, 56, 57, 58, 59, 60, 61, 62, 75, 76)
-GREY = (38, 39, 71, 72, 73, *range(100, 208))
+from inforeg.image.tissues import CSF, DEEP, GREY, WHITE
 
 # Signals relative to that of fluid in T2: of fluid, white, deep grey and grey matter.
 SIGNALS = {"T2": (1.0, 0.38, 0.48, 0.55), "FLAIR": (0.12, 0.48, 0.58, 0.62)}

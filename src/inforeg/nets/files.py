@@ -1,0 +1,114 @@
+"""Model files: weights with all that is needed to use them, in safetensors; nothing in them is ever executed."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from inforeg.errors import InforegError, ReadError, UsageError
+from inforeg.io import atomic_path
+from inforeg.nets.canonical import Canonical
+from inforeg.nets.velocity_net import VelocityNet, VelocityNetSettings
+
+FORMAT = 1
+VELOCITY = "velocity"
+_KEY = "inforeg"
+
+
+@dataclass(frozen=True, eq=False)
+class ModelFile:
+    """A trained network: its weights, what it sees, and its training card.
+
+    `card` holds what a user may ask about it, such as `data`, `licence`, `metric`, `contrasts`, `steps`, `machine` and
+    `figures`; `summary` is its one line.
+    """
+
+    net: VelocityNet
+    canonical: Canonical
+    card: Mapping[str, Any]
+    path: Path | None = None
+
+    @property
+    def summary(self) -> str:
+        """What it is for, in a line."""
+        return str(self.card.get("summary", "")) or "no summary in its card"
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learnt."""
+        return sum(p.numel() for p in self.net.parameters())
+
+
+def write_model(model: ModelFile, path: Path, *, overwrite: bool = False) -> None:
+    """Write a model file; raises `OutputExists` where it is there and `overwrite` is not given."""
+    said = {
+        "format": FORMAT,
+        "kind": VELOCITY,
+        "net": model.net.settings.to_dict(),
+        "canonical": model.canonical.to_dict(),
+        "card": dict(model.card),
+    }
+    tensors = {name: t.detach().cpu().contiguous() for name, t in model.net.state_dict().items()}
+    with atomic_path(path, overwrite=overwrite) as temporary:
+        save_file(tensors, temporary, {_KEY: json.dumps(said, ensure_ascii=False)})
+
+
+def read_said(path: Path) -> dict[str, Any]:
+    """What a model file says of itself, without its weights. Raises `ReadError` for what is none."""
+    if not path.is_file():
+        raise ReadError(
+            f"expected a model file, and {path} is not there"
+            if not path.exists()
+            else f"expected a model file, and {path} is none"
+        )
+    try:
+        with safe_open(path, "pt") as file:
+            text = (file.metadata() or {}).get(_KEY)
+        said = json.loads(text) if text is not None else None
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        raise ReadError(f"cannot read {path} as a model file (safetensors): {error}") from None
+    if not isinstance(said, dict) or not isinstance(said.get("format"), int):
+        raise ReadError(
+            f"{path} holds tensors but is no model file of inforeg's: it does not say what they are"
+        )
+    if said["format"] > FORMAT:
+        raise ReadError(
+            f"{path} is of format {said['format']}, and this inforeg knows up to {FORMAT}: renew it"
+        )
+    if said.get("kind") != VELOCITY:
+        raise ReadError(f"expected a model of kind {VELOCITY}, got {said.get('kind')!r} in {path}")
+    return said
+
+
+def read_model(path: Path, device: torch.device | str = "cpu") -> ModelFile:
+    """A model, ready to use. Raises `ReadError` where the file does not hold what it says, or weights that are no
+    numbers."""
+    said = read_said(path)
+    try:
+        settings = VelocityNetSettings.from_dict(said["net"])
+        canonical = Canonical.from_dict(said["canonical"])
+        net = VelocityNet(settings)
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        net.load_state_dict(tensors)
+    except (KeyError, TypeError, UsageError, RuntimeError, SafetensorError) as error:
+        raise ReadError(f"{path} does not hold the model it says it does: {error}") from None
+    if not all(bool(torch.isfinite(p).all()) for p in net.parameters()):
+        raise ReadError(f"{path} holds weights that are NaN or infinite; train it again")
+    card = said.get("card")
+    net.eval()
+    return ModelFile(net.to(device), canonical, card if isinstance(card, dict) else {}, path)
+
+
+def is_model(path: Path) -> bool:
+    """Whether a file says that it is a model of inforeg's."""
+    try:
+        read_said(path)
+    except InforegError:
+        return False
+    return True

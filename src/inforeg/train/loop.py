@@ -1,0 +1,334 @@
+"""The training loop: one for all networks. Devices, ranks and launchers are Lightning Fabric's."""
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from inforeg.errors import InforegError, OutputExists, UsageError
+from inforeg.io import atomic_path
+from inforeg.metrics import DonskerVaradhan
+from inforeg.nets.files import ModelFile, write_model
+from inforeg.train import checkpoint
+from inforeg.train.checkpoint import Position
+from inforeg.train.listing import read_scans
+from inforeg.train.objective import Cost, Objective
+from inforeg.train.pairs import Drawn, PairSource, seeded
+from inforeg.train.prepared import Prepared, prepare
+from inforeg.train.recipe import Recipe
+from inforeg.train.record import Record
+from inforeg.train.validate import Figures, validate
+
+_log = logging.getLogger("inforeg")
+
+MODEL, RECIPE = "model.safetensors", "recipe.toml"
+# A bound on information below this many nats, a quarter of the run in, says that a learnt metric has seen nothing.
+_NOTHING = 0.002
+Progress = Callable[[str, float], None]
+
+
+class Diverged(InforegError):
+    """A cost that is no number: nothing that comes after it could be trusted."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a run takes place: kind of device, how many of them (one rank on each), and threads of each rank."""
+
+    device: str = "auto"
+    ranks: int = 1
+    threads: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What a run came to: its folder, its last validation, and the best one, whose weights the model file has."""
+
+    folder: Path
+    steps: int
+    last: Figures | None
+    best: Position
+    warnings: list[str]
+
+
+def train(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    resume: bool = False,
+    machine: Machine | None = None,
+    progress: Progress | None = None,
+    say: Callable[[str], None] = lambda _line: None,
+) -> Trained:
+    """Train as a recipe says, into a folder: `model.safetensors` is the best model so far, at any time.
+
+    Beside it are the recipe as it was run, `log.jsonl` (a line for each `log_every` steps and each validation),
+    TensorBoard's files where it is installed, `pictures/`, the prepared images, and the checkpoint from which `resume`
+    goes on to the same result as if it had never been interrupted. Pair n is the same pair on any number of ranks.
+
+    Raises `OutputExists` where the folder holds a run and `resume` is not given, `Diverged` where the cost is no
+    number, `ReadError` and `UsageError` for images, tables and recipes that do not serve.
+    """
+    fabric = _fabric(machine or Machine())
+    if fabric.is_global_zero:
+        _claim(folder, resume)
+    fabric.barrier()
+    scans = _prepare(fabric, recipe, folder, say)
+    device = fabric.device
+    source = PairSource(scans, recipe, "train", device)
+    held = _held_back(scans, recipe, device)
+    objective = Objective(recipe).to(device)
+    optimiser = _optimiser(objective, recipe)
+    position = checkpoint.load(folder, objective, optimiser, recipe) if resume else Position()
+    record = Record(folder, position.step) if fabric.is_global_zero else None
+    if fabric.is_global_zero:
+        _write_recipe(recipe, folder)
+    run = _Run(recipe, folder, fabric, objective, optimiser, source, held, record, scans, say)
+    try:
+        return run.go(position, progress)
+    finally:
+        if record is not None:
+            record.close()
+
+
+class _Run:
+    """One run: what its steps share."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        fabric: Any,
+        objective: Objective,
+        optimiser: torch.optim.Optimizer,
+        source: PairSource,
+        held: list[Drawn],
+        record: Record | None,
+        scans: list[Prepared],
+        say: Callable[[str], None],
+    ) -> None:
+        self.recipe, self.folder, self.fabric = recipe, folder, fabric
+        self.objective, self.source, self.held = objective, source, held
+        self.record, self.scans, self.say = record, scans, say
+        self.optimiser = optimiser
+        self.module, self.wrapped = fabric.setup(objective, optimiser)
+        self.warnings: list[str] = []
+        self.sums = torch.zeros(3, device=fabric.device)
+        self.counted = 0
+
+    def go(self, position: Position, progress: Progress | None) -> Trained:
+        """All steps that are left."""
+        recipe, last = self.recipe, None
+        began, pairs = time.perf_counter(), 0
+        if position.step == 0:
+            last, position = self._validate(position)
+        self.objective.train()
+        for step in range(position.step, recipe.steps):
+            cost = self._step(step)
+            self.sums += torch.stack([part.detach() for part in cost])
+            self.counted += 1
+            pairs += recipe.batch * self.fabric.world_size
+            done = step + 1
+            if done % recipe.log_every == 0 or done == recipe.steps:
+                self._write_line(done, pairs / (time.perf_counter() - began))
+            if progress is not None:
+                progress(f"step {done} of {recipe.steps}{_in_words(last)}", done / recipe.steps)
+            if done % recipe.validate_every == 0 or done == recipe.steps:
+                last, position = self._validate(replace(position, step=done))
+                self._checkpoint(position)
+        return Trained(self.folder, recipe.steps, last, position, self.warnings)
+
+    def _step(self, step: int) -> Cost:
+        recipe, fabric = self.recipe, self.fabric
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["base"] * _rate(step, recipe)
+        # Which pairs, and what is drawn for each, depends on neither the number of ranks nor what came before.
+        first = (step * fabric.world_size + fabric.global_rank) * recipe.batch
+        numbers = range(first, first + recipe.batch)
+        drawn = [self.source.draw(number) for number in numbers]
+        generators = [seeded(recipe.seed, 7, number, device=fabric.device) for number in numbers]
+        fixed = torch.stack([pair.fixed for pair in drawn])
+        moving = torch.stack([pair.moving for pair in drawn])
+        found: Cost = self.module(fixed, moving, generators)
+        self.wrapped.zero_grad()
+        fabric.backward(found.cost)
+        # Every cost would have to be waited for on a device; a step with a gradient that is no number does no harm yet.
+        if not bool(torch.isfinite(found.cost)):
+            raise Diverged(
+                f"the cost is no number at step {step + 1} (metric {float(found.metric):.3g}, prior"
+                f" {float(found.prior):.3g}); the last checkpoint is kept: lower `rate` or `alpha`, or say"
+                ' precision = "32"'
+            )
+        self.wrapped.step()
+        return found
+
+    def _write_line(self, done: int, pace: float) -> None:
+        fabric = self.fabric
+        mean = fabric.all_reduce(self.sums / self.counted, reduce_op="mean").tolist()
+        self.sums.zero_()
+        self.counted = 0
+        if self.record is not None:
+            self.record.write(
+                done,
+                {"cost": mean[0], "metric": mean[1], "prior": mean[2], "pairs_per_s": round(pace, 3)},
+            )
+        learnt = isinstance(self.objective.metric, DonskerVaradhan)
+        if learnt and done >= self.recipe.steps // 4 and done >= 100 and -mean[1] < _NOTHING:
+            self._warn(
+                "collapse",
+                f"step {done}: the learnt metric finds {-mean[1]:.3f} nats, next to nothing: are the images aligned at"
+                " the start, and is metric_rate high enough?",
+            )
+
+    def _validate(self, position: Position) -> tuple[Figures | None, Position]:
+        """Figures, warnings and pictures, by the first rank; the model file where it is the best so far."""
+        if self.record is None or not self.held:
+            if self.record is not None and not self.held:
+                write_model(self._model(position, None), self.folder / MODEL, overwrite=True)
+            self.fabric.barrier()
+            return None, position
+        figures, picture = validate(self.objective, self.held)
+        self.record.write(position.step, {"validation": figures.to_dict()})
+        self.record.picture(position.step, picture)
+        if figures.folds:
+            self._warn(
+                "folds",
+                f"step {position.step}: {figures.folds} voxels fold on {len(self.held)} validation pairs (least"
+                f" determinant {figures.least:.2f}): lower alpha, or raise smoothness",
+            )
+        if position.best is None or figures.score >= position.best:
+            position = replace(position, best=figures.score, best_step=position.step)
+            write_model(self._model(position, figures), self.folder / MODEL, overwrite=True)
+        self.fabric.barrier()
+        return figures, position
+
+    def _model(self, position: Position, figures: Figures | None) -> ModelFile:
+        return ModelFile(self.objective.net, self.recipe.canonical, _card(self, position, figures))
+
+    def _checkpoint(self, position: Position) -> None:
+        if self.record is not None:
+            self.record.flush()
+            checkpoint.save(self.folder, self.objective, self.optimiser, self.recipe, position)
+        self.fabric.barrier()
+
+    def _warn(self, kind: str, line: str) -> None:
+        # Once of each kind is enough to act on; the log has all figures.
+        if self.record is not None and not any(w.startswith(kind) for w in self.warnings):
+            self.warnings.append(f"{kind}: {line}")
+            _log.warning("%s", line)
+
+
+def _fabric(machine: Machine) -> Any:
+    try:
+        # Seconds to import, and only training needs it.
+        from lightning_fabric import Fabric
+    except ImportError:
+        raise UsageError(
+            "training needs Lightning Fabric, which is not installed: pip install 'inforeg[train]'"
+        ) from None
+    kind, _, index = machine.device.partition(":")
+    kind = ("cuda" if torch.cuda.is_available() else "cpu") if kind == "auto" else kind
+    devices: int | list[int] = [int(index)] if index else machine.ranks
+    try:
+        fabric = Fabric(
+            accelerator=kind,
+            devices=devices,
+            strategy="ddp" if machine.ranks > 1 else "auto",
+            precision="32-true",
+        )
+        fabric.launch()
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"device {machine.device!r} cannot be trained on here ({reason})") from None
+    if machine.threads is not None:
+        torch.set_num_threads(machine.threads)
+    return fabric
+
+
+def _prepare(fabric: Any, recipe: Recipe, folder: Path, say: Callable[[str], None]) -> list[Prepared]:
+    scans = read_scans(Path(recipe.images), recipe.seed, recipe.validation, recipe.test)
+    # What is tested on is no part of a run: it is not even looked at.
+    scans = [scan for scan in scans if scan.split != "test"]
+    # The first rank prepares, and the others read what it has prepared.
+    if fabric.is_global_zero:
+        prepare(scans, recipe, folder / "prepared", say)
+    fabric.barrier()
+    return prepare(scans, recipe, folder / "prepared")
+
+
+def _held_back(scans: list[Prepared], recipe: Recipe, device: torch.device) -> list[Drawn]:
+    """The pairs to validate on; none where no subject was held back for it."""
+    if not any(scan.split == "validation" for scan in scans):
+        return []
+    source = PairSource(scans, recipe, "validation", device)
+    return [source.draw(number, plain=True) for number in range(recipe.validation_pairs)]
+
+
+def _optimiser(objective: Objective, recipe: Recipe) -> torch.optim.Optimizer:
+    groups = [{"params": list(objective.net.parameters()), "base": recipe.rate}]
+    learnt = list(objective.metric.parameters())
+    if learnt:
+        groups.append({"params": learnt, "base": recipe.metric_rate or recipe.rate})
+    return torch.optim.Adam(groups, lr=recipe.rate, betas=recipe.betas)
+
+
+def _rate(step: int, recipe: Recipe) -> float:
+    return 0.5 * (1 + math.cos(math.pi * step / recipe.steps)) if recipe.decay else 1.0
+
+
+def _claim(folder: Path, resume: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise OutputExists(f"expected a folder for the run, and {folder} is a file; give another name")
+    begun = (folder / RECIPE).exists() or (folder / MODEL).exists()
+    if begun and not resume:
+        raise OutputExists(f"{folder} holds a run already: go on with it (--resume), or give another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _write_recipe(recipe: Recipe, folder: Path) -> None:
+    with atomic_path(folder / RECIPE, overwrite=True) as temporary:
+        temporary.write_text(recipe.to_toml(), encoding="utf-8")
+
+
+def _card(run: _Run, position: Position, figures: Figures | None) -> dict[str, Any]:
+    """The training card: what a user of the model may ask. What only people know, they add (`models card`)."""
+    from inforeg._version import __version__
+
+    recipe = run.recipe
+    learnt = [scan for scan in run.scans if scan.split == "train"]
+    contrasts = f"{'/'.join(run.source.fixed)} and {'/'.join(run.source.moving)}"
+    device = run.fabric.device
+    return {
+        "summary": f"{len(recipe.shape)}-D, {contrasts}, {recipe.metric}, {recipe.spacing_mm:g} mm",
+        "data": {
+            "subjects": len({scan.subject for scan in learnt}),
+            "images": sum(scan.image is not None for scan in learnt),
+            "label_maps": sum(scan.labels is not None for scan in learnt),
+        },
+        "licence": "",
+        "recipe": {k: v for k, v in recipe.to_dict().items() if k not in ("images", "reference")},
+        "steps": position.best_step,
+        "pairs": position.best_step * recipe.batch * run.fabric.world_size,
+        "machine": f"{run.fabric.world_size} x {device.type}",
+        "versions": {"inforeg": __version__, "torch": torch.__version__.split("+")[0]},
+        "validation": None if figures is None else {"pairs": len(run.held), **figures.to_dict()},
+    }
+
+
+def _in_words(figures: Figures | None) -> str:
+    if figures is None:
+        return ""
+    if figures.dice is not None:
+        return f", Dice {figures.dice_before:.3f} to {figures.dice:.3f}"
+    return f", NMI {figures.nmi_before:.3f} to {figures.nmi:.3f}"
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a run's log."""
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -1,0 +1,99 @@
+"""What one step of training minimises: a network, a metric that may learn along, and the prior on velocities."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from inforeg.errors import UsageError
+from inforeg.image.sample import sample_displaced
+from inforeg.metrics import LNCC, METRICS, DonskerVaradhan, LocalMINE, Metric
+from inforeg.nets import VelocityBelief, VelocityNet
+from inforeg.train.recipe import Recipe
+
+# What the paper has in voxels of 1 mm.
+_NEIGHBOURHOOD_MM = 8.0
+
+
+class Cost(NamedTuple):
+    """The cost of a batch and its parts; `cost = alpha * metric + prior`."""
+
+    cost: Float[Tensor, ""]
+    metric: Float[Tensor, ""]
+    prior: Float[Tensor, ""]
+
+
+class Objective(nn.Module):
+    """`alpha * metric(fixed, moving(exp(v))) + prior(v)`, v drawn from what the network believes.
+
+    Snaauw et al. (EMBC 2022), eq. 3, for any metric; with MSE and LNCC it is VoxelMorph-diff's. All averages are over
+    voxels, so that the weight means the same at every size. Network and metric are trained by the same gradient; the
+    metric maximises its bound on information by what minimises the cost.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.net = VelocityNet(recipe.net, torch.Generator().manual_seed(recipe.seed))
+        self.metric = metric_of(recipe)
+        if isinstance(self.metric, DonskerVaradhan):
+            self.metric.reset(torch.Generator().manual_seed(recipe.seed + 1))
+        self.half_precision = recipe.precision == "bf16"
+
+    def forward(
+        self,
+        fixed: Float[Tensor, "b c *shape"],
+        moving: Float[Tensor, "b k *shape"],
+        generators: Sequence[torch.Generator],
+    ) -> Cost:
+        """The cost of a batch; what is random about each pair comes from its own generator."""
+        belief = self.belief(fixed, moving)
+        warped = sample_displaced(moving, belief.displaced(belief.draw(list(generators))))
+        metric = torch.stack(
+            [self.compare(*pair) for pair in zip(fixed, warped, generators, strict=True)]
+        ).mean()
+        prior = belief.prior(self.recipe.smoothness)
+        return Cost(self.recipe.alpha * metric + prior, metric, prior)
+
+    def belief(
+        self, fixed: Float[Tensor, "b c *shape"], moving: Float[Tensor, "b k *shape"]
+    ) -> VelocityBelief:
+        """What the network believes; features in half precision where the recipe says so."""
+        with torch.autocast(fixed.device.type, torch.bfloat16, enabled=self.half_precision):
+            found: VelocityBelief = self.net(fixed, moving)
+        return found
+
+    def compare(
+        self,
+        fixed: Float[Tensor, " c *shape"],
+        warped: Float[Tensor, " k *shape"],
+        generator: torch.Generator,
+    ) -> Float[Tensor, ""]:
+        """The metric of one pair, its shuffles drawn from the generator."""
+        if isinstance(self.metric, DonskerVaradhan):
+            self.metric.generator = generator
+        cost: Tensor = self.metric(fixed[None], warped[None])
+        return cost
+
+
+def metric_of(recipe: Recipe) -> Metric:
+    """The metric of a recipe, as its paper has it where the recipe does not say otherwise.
+
+    MINE has one hidden layer of 30 units; its local form draws from 8 mm about each voxel (Snaauw et al.). LNCC looks
+    at 9 voxels a side. Raises `UsageError` for settings that do not fit the metric.
+    """
+    kind = METRICS[recipe.metric]
+    settings = dict(recipe.metric_settings)
+    if issubclass(kind, DonskerVaradhan):
+        settings = {"hidden": 30, "hidden_layers": 1, "channels": recipe.net.channels, **settings}
+    if kind is LocalMINE:
+        near = max(1, round(_NEIGHBOURHOOD_MM / recipe.spacing_mm))
+        settings = {"neighbourhood_voxels": near, **settings}
+    if kind is LNCC:
+        settings = {"window_voxels": 9, **settings}
+    try:
+        return kind(**settings)
+    except TypeError as error:
+        raise UsageError(f"metric_settings of {recipe.metric}: {error}") from None
