@@ -165,6 +165,8 @@ class _Run:
                 f" {float(found.prior):.3g}); the last checkpoint is kept: lower `rate` or `alpha`, or say"
                 ' precision = "32"'
             )
+        if recipe.clip > 0:
+            fabric.clip_gradients(self.module, self.wrapped, max_norm=recipe.clip, error_if_nonfinite=False)
         self.wrapped.step()
         return found
 

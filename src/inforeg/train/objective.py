@@ -1,5 +1,6 @@
 """What one step of training minimises: a network, a metric that may learn along, and the prior on velocities."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -37,6 +38,12 @@ class Objective(nn.Module):
         super().__init__()
         self.recipe = recipe
         self.net = VelocityNet(recipe.net, torch.Generator().manual_seed(recipe.seed))
+        # Noise is where the prior alone would have it from the start. From -10 on its way there would be all that the
+        # first thousands of steps are about, and what the features become by it is of no use to the mean.
+        degrees = 2 * recipe.net.ndim / (4 if recipe.net.half else 1)
+        with torch.no_grad():
+            assert self.net.log_variance.bias is not None
+            self.net.log_variance.bias.fill_(-math.log(recipe.smoothness * degrees))
         self.metric = metric_of(recipe)
         if isinstance(self.metric, DonskerVaradhan):
             self.metric.reset(torch.Generator().manual_seed(recipe.seed + 1))

@@ -97,8 +97,10 @@ class Recipe(Settings):
     """Pairs a step, on each device."""
     rate: Positive = 1e-3
     """Adam's rate for the network."""
-    metric_rate: Positive | None = None
-    """Its rate for what the metric learns, which is as good as an optimiser of its own; the same if not given."""
+    metric_rate: Positive | None = 1e-2
+    """Its rate for what the metric learns, which is as good as an optimiser of its own; that of the network if none."""
+    clip: AtLeastZero = 1.0
+    """Largest norm of a step's gradient, what is longer is shortened; 0 for no limit."""
     betas: tuple[Share, Share] = (0.9, 0.999)
     """Adam's memory of gradients and of their squares."""
     decay: bool = True
