@@ -94,7 +94,7 @@ def to_register(
     reading = sum(image.voxel_bytes + _FLOAT * _values(image) for image in (fixed, moving))
     # Of small images fewer samples are drawn, and they are written in fewer parts.
     rest = min(_REGISTER, _LEAST + 100 * (_values(fixed) + _values(moving)))
-    if method == "svf":
+    if method in ("svf", "network"):
         kept += _DEFORMED_VALUE * prod(fixed.shape)
     if method in ("drmime", "drmime-paper"):
         rest = _BY_NETWORK

@@ -150,7 +150,7 @@ def _toml_table(values: dict[str, Any], path: tuple[str, ...]) -> list[str]:
     lines = [f"\n[{'.'.join(map(_toml_key, path))}]"] if path else []
     inner = {key: value for key, value in values.items() if isinstance(value, dict)}
     lines += [
-        f"{_toml_key(k)} = {_toml_value(v)}" for k, v in values.items() if k not in inner and v is not None
+        f"{_toml_key(k)} = {toml_value(v)}" for k, v in values.items() if k not in inner and v is not None
     ]
     for key, value in inner.items():
         lines += _toml_table(value, (*path, key))
@@ -159,10 +159,11 @@ def _toml_table(values: dict[str, Any], path: tuple[str, ...]) -> list[str]:
 
 def _toml_key(key: str) -> str:
     bare = key.isascii() and key.replace("_", "").replace("-", "").isalnum()
-    return key if bare else _toml_value(key)
+    return key if bare else toml_value(key)
 
 
-def _toml_value(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """A plain value as TOML writes it, tables in one line."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -170,11 +171,11 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, dict):
         return (
             "{"
-            + ", ".join(f"{_toml_key(k)} = {_toml_value(v)}" for k, v in value.items() if v is not None)
+            + ", ".join(f"{_toml_key(k)} = {toml_value(v)}" for k, v in value.items() if v is not None)
             + "}"
         )
     if isinstance(value, list):
-        return "[" + ", ".join(map(_toml_value, value)) + "]"
+        return "[" + ", ".join(map(toml_value, value)) + "]"
     if value is None:
         raise WriteError("TOML cannot hold a None inside a list; write JSON instead")
     return repr(value)

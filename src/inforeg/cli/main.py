@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from inforeg._version import __version__
-from inforeg.cli import bench
+from inforeg.cli import bench, models
 from inforeg.cli.apply import apply
 from inforeg.cli.apply_points import apply_points
 from inforeg.cli.compose import compose
@@ -25,6 +25,7 @@ from inforeg.cli.info import info
 from inforeg.cli.invert import invert
 from inforeg.cli.jacobian import jacobian
 from inforeg.cli.register import register
+from inforeg.cli.train import train
 from inforeg.errors import InforegError, NotEnoughMemory
 
 EPILOG = (
@@ -54,6 +55,7 @@ for command in (
     jacobian,
     info,
     evaluate,
+    train,
     doctor,
     demo,
 ):
@@ -61,6 +63,7 @@ for command in (
 # And so is a benchmark.
 for benchmark in (bench.drmime, bench.kidney, bench.deformable):
     bench.app.command(epilog=EPILOG)(benchmark)
+app.add_typer(models.app, name="models", epilog=EPILOG)
 app.add_typer(bench.app, name="bench", epilog=EPILOG)
 
 

@@ -14,7 +14,9 @@ SPACES = ("ras", "lps", "voxel")
 METRICS = ("mi", "nmi", "mine", "mse", "ncc")
 # Of a deformation.
 DEFORMABLE_METRICS = ("mi_local", "mi", "nmi", "lncc", "mind_ssc", "mine", "mine_local")
-METHODS = ("linear", "svf", "drmime", "drmime-paper")
+METHODS = ("linear", "svf", "network", "drmime", "drmime-paper")
+MODEL = ".safetensors"
+REFINED = "+svf"
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
@@ -46,6 +48,17 @@ def start(value: str) -> str:
             f"--init: expected {', '.join(STARTS)} or a transform file, and {value} is not there"
         )
     return one_of("--init", value, STARTS)
+
+
+def method(value: str) -> str:
+    """A method, a model file, or a shipped model; of models, `+svf` goes on from what they say."""
+    model = value.removesuffix(REFINED)
+    shipped = [path.stem for path in (Path(__file__).parents[1] / "nets" / "weights").glob(f"*{MODEL}")]
+    if Path(model).suffix == MODEL:
+        if not Path(model).is_file():
+            raise UsageError(f"--method: expected a model file, and {model} is not there")
+        return value
+    return value if model in shipped else one_of("--method", value, [*METHODS, *shipped])
 
 
 def device(value: str) -> str:

@@ -44,8 +44,9 @@ def register(
         typer.Option(
             "--method",
             help="linear (if not given: mutual information from a table), svf (the same, then a smooth deformation;"
-            " if not given and the transform ends with it), drmime (by a network, which sees all channels), or"
-            " drmime-paper (the same as published).",
+            " if not given and the transform ends with it), drmime (by a network, which sees all channels),"
+            " drmime-paper (the same as published), or a trained model: its file, or its name if inforeg ships it"
+            " (inforeg models list). MODEL+svf refines what a model says by steps of svf.",
         ),
     ] = None,
     settings: Annotated[
@@ -87,7 +88,7 @@ def register(
         deforms = method == "svf" or (method is None and "svf" in transform.split("+"))
         names.one_of("--metric", metric, names.DEFORMABLE_METRICS if deforms else names.METRICS)
     if method is not None:
-        names.one_of("--method", method, names.METHODS)
+        names.method(method)
 
     from inforeg.io.ahead import read_ahead
     from inforeg.io.atomic import refuse_folder, refuse_inputs

@@ -13,6 +13,7 @@ from inforeg.methods.drmime import Drmime, drmime
 from inforeg.methods.drmime_paper import DrmimePaper, drmime_paper
 from inforeg.methods.linear import LinearMethod, linear_method
 from inforeg.methods.method import Method
+from inforeg.methods.network import Network, network
 from inforeg.settings import Settings
 
 
@@ -28,6 +29,7 @@ class Entry:
 METHODS: dict[str, Entry] = {
     "linear": Entry(LinearMethod, linear_method),
     "svf": Entry(Deformable, deformable),
+    "network": Entry(Network, network),
     "drmime": Entry(Drmime, drmime),
     "drmime-paper": Entry(DrmimePaper, drmime_paper),
 }

@@ -46,6 +46,8 @@ _NODES, _NODES_SMOOTH = 0.4, 0.55
 _LEFT = 0.2
 # Newton steps on the coarsest level, on the next, and on every finer one.
 _STEPS = (30, 12, 6)
+# How many of the steps that refine a field are taken on a finer level than the others.
+_LAST = 2
 
 
 class DenseRun:
@@ -180,10 +182,46 @@ class DenseRun:
                 diverged = True
                 break
         assert course is not None
+        return self._finished(name, course, self.levels[-1], None if diverged else look)
+
+    def refined(
+        self, name: str, begun: Velocity, steps: int, report: Callable[[float], None]
+    ) -> tuple[Stage, list[str]]:
+        """As `stage`, from a velocity field that is there already: so many steps from it, or none, and made safe.
+
+        The field, in the fixed image's world, is read at the nodes of the level that comes up to it. With no steps,
+        only that level is looked at, which is enough to tell whether it explains anything.
+        """
+        spacing = float(begun.grid.spacing_mm.min())
+        levels = [k for k in self.levels if self.pair.spacings_mm[k] <= spacing] or [self.levels[-1]]
+        level, diverged = levels[0], False
+        look = self.look(level, nodes=_NODES_SMOOTH)
+        course = Course(look.lattice, look.lattice.read(begun).to(look.inner.device))
+        for number, (level, count) in enumerate(_shares(levels, steps)):
+            report(number / len(levels))
+            if number > 0:
+                look = self.look(level, nodes=_NODES_SMOOTH)
+            try:
+                course = deform(
+                    course,
+                    look,
+                    self.scales,
+                    self.pair.spacings_mm[level],
+                    count,
+                    self.learns and number == 0,
+                )
+            except FloatingPointError:
+                diverged = True
+                break
+        return self._finished(name, course, level, None if diverged else look)
+
+    def _finished(self, name: str, course: Course, level: int, seen: Look | None) -> tuple[Stage, list[str]]:
+        """The end of a course made safe, as a stage, judged on a level; `seen` is its last look, none if it went
+        astray."""
         finest = float(self.pair.images[0].grid.spacing_mm.min())
         safe, lattice, notes = made_safe(course.vectors, course.lattice, 0.5 * finest)
-        level = self.levels[-1]
-        self.finest = self.look(level, lattice=course.lattice) if diverged else look
+        self.level = level
+        self.finest = self.look(level, lattice=course.lattice) if seen is None else seen
         look = self.finest if lattice is course.lattice else self.look(level, lattice=lattice)
         without, told = (_told(look, vectors) for vectors in (torch.zeros_like(safe), safe))
         if told <= without:
@@ -196,14 +234,15 @@ class DenseRun:
         vectors, wide = with_room(safe, lattice)
         velocity = Velocity(wide.to_world(vectors).cpu(), wide.grid)
         transform = Composite((self.linear, velocity))
-        still = course.left_mm < _LEFT * self.pair.spacings_mm[level]
-        status: Status = "diverged" if diverged else "converged" if still else "steps"
+        # A field that nothing was done to is at rest.
+        still = not course.spacing_mm or course.left_mm < _LEFT * self.pair.spacings_mm[level]
+        status: Status = "diverged" if seen is None else "converged" if still else "steps"
         return Stage(name, transform, status, course.spacing_mm, [-v for v in course.nats]), notes
 
     def quality(self, stage: Stage, margin: float | None) -> Quality:
         """The figures of a result, and the verdict from them."""
         look = self.finest
-        headers = self.look(self.levels[-1], Linear.identity(self.linear.ndim), self.course.lattice)
+        headers = self.look(self.level, Linear.identity(self.linear.ndim), self.course.lattice)
         before = _told(headers, torch.zeros_like(self.course.vectors))
         inside = look.warped(None)[1]
         overlap = float((inside * look.inner).sum() / look.inner.sum().clamp(min=1))
@@ -243,6 +282,14 @@ class DenseRun:
             for axis, n in enumerate(grid.shape)
         ]
         return (on_lines(mask[None], lines)[0] > 0.5).to(mask)
+
+
+def _shares(levels: Sequence[int], steps: int) -> list[tuple[int, int]]:
+    """How many of the steps each level gets: all but a few on the first, and the rest on the one after."""
+    if steps == 0:
+        return []
+    last = min(_LAST, steps // 4) if len(levels) > 1 else 0
+    return [(levels[0], steps - last), *([(levels[1], last)] if last else [])]
 
 
 def _told(look: Look, vectors: Tensor) -> float:

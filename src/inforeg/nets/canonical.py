@@ -23,9 +23,9 @@ class Canonical(Settings):
     spacing_mm: Annotated[float, Field(gt=0)] = 3.0
     """Their size."""
 
-    def around(self, centre_mm: Float[Tensor, " d"], finer: int = 1) -> Grid:
-        """The grid about a point of the world; of voxels `finer` times smaller over the same field of view."""
-        grid = Grid.from_spacing([n * finer for n in self.shape], self.spacing_mm / finer)
+    def around(self, centre_mm: Float[Tensor, " d"], coarser: int = 1) -> Grid:
+        """The grid about a point of the world; of voxels `coarser` times larger over the same field of view."""
+        grid = Grid.from_spacing([n // coarser for n in self.shape], self.spacing_mm * coarser)
         matrix = grid.voxel_to_world.clone()
         matrix[:-1, -1] += centre_mm.to(matrix)
         return Grid(grid.shape, matrix)

@@ -26,6 +26,7 @@ METHODS = {
     "drmime": "mutual information learnt by a small network, from coarse to fine",
     "drmime-paper": "mutual information learnt by a small network, as published",
     "svf": "linear stages, then a velocity field: a smooth deformation that can be undone",
+    "network": "linear stages, then a velocity field by a trained network: a smooth deformation that can be undone",
 }
 ORIGINS = {
     "centre": "the middle of one image on the middle of the other",

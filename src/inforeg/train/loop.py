@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -226,6 +227,11 @@ class _Run:
             _log.warning("%s", line)
 
 
+def follows() -> bool:
+    """Whether this process is one of several ranks, and not the first: as the launchers tell it."""
+    return any(os.environ.get(name, "0") != "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+
+
 def _fabric(machine: Machine) -> Any:
     try:
         # Seconds to import, and only training needs it.
@@ -269,7 +275,14 @@ def _held_back(scans: list[Prepared], recipe: Recipe, device: torch.device) -> l
     if not any(scan.split == "validation" for scan in scans):
         return []
     source = PairSource(scans, recipe, "validation", device)
-    return [source.draw(number, plain=True) for number in range(recipe.validation_pairs)]
+    found: dict[str, Drawn] = {}
+    # The first pairs that differ, as far as there are as many.
+    for number in range(20 * recipe.validation_pairs):
+        pair = source.draw(number, plain=True)
+        found.setdefault(pair.name, pair)
+        if len(found) == recipe.validation_pairs:
+            break
+    return list(found.values())
 
 
 def _optimiser(objective: Objective, recipe: Recipe) -> torch.optim.Optimizer:
@@ -313,7 +326,8 @@ def _card(run: _Run, position: Position, figures: Figures | None) -> dict[str, A
             "images": sum(scan.image is not None for scan in learnt),
             "label_maps": sum(scan.labels is not None for scan in learnt),
         },
-        "licence": "",
+        "licence": recipe.licence,
+        "notes": recipe.notes,
         "recipe": {k: v for k, v in recipe.to_dict().items() if k not in ("images", "reference")},
         "steps": position.best_step,
         "pairs": position.best_step * recipe.batch * run.fabric.world_size,

@@ -1,5 +1,6 @@
 """A training run, as a value: one flat page that a file holds."""
 
+import textwrap
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,7 @@ from inforeg.image.tissues import NUMBERINGS, SIGNALS
 from inforeg.metrics import METRICS
 from inforeg.nets import VelocityNetSettings
 from inforeg.nets.canonical import Canonical
-from inforeg.settings import Settings
+from inforeg.settings import Settings, toml_value
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -56,7 +57,7 @@ class Recipe(Settings):
     """Labels that count as background."""
     contrasts: dict[str, dict[str, float]] = Field(default_factory=dict)
     """Signals of tissues, or of labels by their numbers, in contrasts to paint, beside T1, T2, FLAIR, PD and random."""
-    jitter: AtLeastZero = 0.1
+    jitter: AtLeastZero = 0.05
     """By what share the signals of painted contrasts vary from draw to draw."""
     texture: AtLeastZero = 0.04
     """How much intensities vary within a tissue of a painted image."""
@@ -117,6 +118,11 @@ class Recipe(Settings):
     validation_pairs: Annotated[int, Field(ge=1)] = 6
     """Pairs to validate on."""
 
+    licence: str = ""
+    """What may be done with the model: of its card."""
+    notes: str = ""
+    """Where the images come from, and what else its users should know: of its card."""
+
     @model_validator(mode="before")
     @classmethod
     def _axes(cls, values: Any) -> Any:
@@ -168,3 +174,23 @@ class Recipe(Settings):
             if not Path(value).exists():
                 raise UsageError(f"{path}: {name} names {value}, which is not there")
         return found.replace(**changes)
+
+
+def example() -> str:
+    """A recipe in TOML with every setting at its default, and what it means."""
+    lines = [
+        "# A training recipe. Every setting has the value it has if it is left out; only images has none."
+    ]
+    for name, field in Recipe.model_fields.items():
+        said = " ".join((field.description or "").split())
+        lines += ["", *textwrap.wrap(said, 110, initial_indent="# ", subsequent_indent="# ")]
+        value: Any = "images.csv" if field.is_required() else field.get_default(call_default_factory=True)
+        plain = (
+            value.to_dict()
+            if isinstance(value, Settings)
+            else list(value)
+            if isinstance(value, tuple)
+            else value
+        )
+        lines.append(f"# {name} =" if plain is None else f"{name} = {toml_value(plain)}")
+    return "\n".join(lines)

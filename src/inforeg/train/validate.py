@@ -11,7 +11,7 @@ from torch import Tensor
 
 from inforeg.evaluate import dice, jacobian_determinants
 from inforeg.image import Labels
-from inforeg.image.sample import sample_displaced
+from inforeg.image.sample import sample_displaced, stretched
 from inforeg.metrics import NormalisedMutualInformation
 from inforeg.space import Grid
 from inforeg.train.objective import Objective
@@ -126,13 +126,16 @@ def _row(fixed: Tensor, moving: Tensor, warped: Tensor, shift: Tensor) -> NDArra
     flat = [_slice(image[0]) for image in (fixed, moving, warped)]
     lines = [(torch.arange(n, device=shift.device, dtype=shift.dtype)) for n in shift.shape[1:]]
     moved = [shift[axis] + line.reshape(-1, *[1] * (d - 1 - axis)) for axis, line in enumerate(lines)]
-    # Lines every fourth voxel of what is bent.
-    shown = [torch.cos(_slice(m) * torch.pi / 2).clamp(min=0) ** 6 for m in moved[:2]]
-    grid = torch.maximum(*shown)
-    tiles = [tile.clamp(0, 1).T.flip(0).cpu().numpy() for tile in (*flat, 1 - grid)]
-    joined = np.concatenate(tiles, axis=1)
-    wide = np.kron(joined, np.ones((3, 3)))
-    return np.asarray(np.round(255 * wide), dtype=np.uint8)
+    # Lines every fourth voxel of what is bent: dark where a place is near a multiple of four, three pixels to a voxel.
+    wide = [_three_times(_slice(m)) for m in moved[:2]]
+    away = torch.minimum(*[((m + 2) % 4 - 2).abs() for m in wide])
+    grid = (away / 0.4).clamp(0, 1)
+    tiles = [tile.clamp(0, 1).T.flip(0).cpu().numpy() for tile in (*map(_three_times, flat), grid)]
+    return np.asarray(np.round(255 * np.concatenate(tiles, axis=1)), dtype=np.uint8)
+
+
+def _three_times(flat: Float[Tensor, "n m"]) -> Float[Tensor, "k l"]:
+    return stretched(flat[None, None], [3 * n for n in flat.shape])[0, 0]
 
 
 def _slice(volume: Tensor) -> Tensor:

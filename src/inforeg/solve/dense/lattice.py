@@ -9,7 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from inforeg.image import Image
+from inforeg.image.sample import sample
 from inforeg.space import Grid
+from inforeg.transforms import Velocity
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +70,14 @@ class Lattice:
     def to_world(self, vectors: Float[Tensor, "d ..."]) -> Float[Tensor, "d ..."]:
         """Vectors along the axes as vectors of the world (RAS+)."""
         turned: Tensor = torch.tensordot(self.axes.to(vectors), vectors, dims=1)
+        return turned
+
+    def read(self, velocity: Velocity) -> Float[Tensor, "d ..."]:
+        """A velocity field at the nodes, along the axes; beyond its own grid the edge's vector."""
+        d = self.grid.ndim
+        values, _ = sample(Image(velocity.vectors[None], velocity.grid), self.grid.points_mm()[None].float())
+        vectors = values[0].reshape(d, *self.grid.shape)
+        turned: Tensor = torch.tensordot(self.axes.T.to(vectors), vectors, dims=1)
         return turned
 
     def onto(self, grid: Grid, box: Sequence[slice]) -> "Spread":

@@ -1,0 +1,143 @@
+"""The amortised method: linear stages, then what a trained network says at one look, and steps from there if wanted."""
+
+from time import perf_counter
+from typing import Annotated, Any, ClassVar
+
+import torch
+from pydantic import Field
+
+from inforeg.errors import PairError, UsageError
+from inforeg.image import Image
+from inforeg.image.sample import halved
+from inforeg.methods.deformable import Before, deformable
+from inforeg.methods.dense import DenseRun
+from inforeg.methods.linear import LinearMethod
+from inforeg.methods.method import Progress
+from inforeg.methods.pair import prepare_pair
+from inforeg.methods.result import Result, Stage
+from inforeg.methods.starting import Init, find_start
+from inforeg.nets.canonical import object_centre_mm, seen_on
+from inforeg.nets.files import ModelFile, read_model
+from inforeg.nets.shipped import model_path
+from inforeg.settings import Settings
+from inforeg.transforms import Linear, Velocity
+
+NAME = "network"
+STAGE = "svf"
+
+
+class NetworkSettings(Settings):
+    """What the network method can be told; all but the model has a default that serves."""
+
+    model: str
+    """The model: a file, or the name of one that inforeg ships (`inforeg models list`)."""
+    stages: tuple[Before, ...] = ("rigid", "affine")
+    """Linear stages before the network looks; none to let it look from the start as it is."""
+    init: Init = "auto"
+    """Where to start, as for the linear method."""
+    refine: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Newton steps of the pair solver from what the network says."""
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
+    """Seed of all sampling."""
+
+
+class Network(NetworkSettings):
+    """Registers by a trained network: `Network(model="t1-flair.safetensors")(fixed, moving) -> Result`.
+
+    The fixed image is brought onto the canonical grid of the model, about its object along the world's axes, the moving
+    image too, by the linear stages; the network sees both and gives the mean of its velocities. The transform is what
+    the deformable method's is, a `Composite` of the linear one and a `Velocity`, with the same promise: where the field
+    folds or its inverse is not exact, it is smoothed, and a note says so. With `refine`, the steps of the deformable
+    method go on from it. Any grid may come in; what comes out is in millimetres and holds for the whole images.
+    """
+
+    name: ClassVar[str] = NAME
+
+    def __call__(
+        self,
+        fixed: Image,
+        moving: Image,
+        start: Linear | None = None,
+        *,
+        fixed_mask: Image | None = None,
+        moving_mask: Image | None = None,
+        progress: Progress | None = None,
+    ) -> Result:
+        """Registers `moving` to `fixed`, both of one image in the batch; masks are images, inside above 0.5.
+
+        Raises `PairError` where there is nothing to register, or images of another dimension than the model's;
+        `ReadError` for a file that is no model, and `UsageError` for a projective start.
+        """
+        if start is not None and not start.is_affine:
+            raise UsageError("expected an affine transform to start from, got a projective one; give another")
+        began = perf_counter()
+        report = progress or (lambda _name, _share: None)
+        model = read_model(model_path(self.model), fixed.data.device)
+        ndim = model.net.settings.ndim
+        if fixed.grid.ndim != ndim:
+            raise PairError(
+                f"{self.model} was trained on {ndim}-D images, and these are {fixed.grid.ndim}-D; take another model"
+            )
+        pair = prepare_pair(fixed, moving, fixed_mask, moving_mask)
+        generator = torch.Generator().manual_seed(self.seed)
+        stages: list[Stage] = []
+        notes, margin = pair.notes, None
+        if self.stages:
+            linear = LinearMethod(stages=self.stages, init=self.init, seed=self.seed)
+            before = linear.on(pair, start, generator, lambda name, share: report(name, 0.6 * share))
+            stages, notes, found = [*before.stages], before.notes, before.start
+            assert isinstance(before.transform, Linear)
+            given, margin = before.transform, before.quality.margin
+        else:
+            found = find_start(pair, self.init, "rigid", start, generator)
+            given = found.best.transform
+        report("network", 0.6)
+        velocity, said = _look(model, fixed, moving, given)
+        run = DenseRun(pair, given, None, generator)
+        stage, more = run.refined(
+            STAGE, velocity, self.refine, lambda share: report("refine", 0.7 + 0.2 * share)
+        )
+        report("check", 0.95)
+        quality = run.quality(stage, margin)
+        return Result(
+            stage.transform,
+            stage.status,
+            [*stages, stage],
+            quality,
+            fixed,
+            moving,
+            self.to_dict(),
+            found,
+            [*notes, *said, *more],
+            perf_counter() - began,
+            method=NAME,
+        )
+
+
+@torch.no_grad()
+def _look(model: ModelFile, fixed: Image, moving: Image, linear: Linear) -> tuple[Velocity, list[str]]:
+    """What the network says of a pair: a velocity field in the fixed image's world, and what to note of it."""
+    canonical = model.canonical
+    centre, radius = object_centre_mm(fixed)
+    grid = canonical.around(centre)
+    seen = [seen_on(fixed, canonical, grid), seen_on(moving, canonical, grid, linear)]
+    belief = model.net(*[image.data for image in seen])
+    half = halved(belief.mean) if belief.voxel == 1 else belief.mean
+    notes = []
+    if not canonical.holds(radius):
+        notes.append(
+            f"the object is {2 * radius:.0f} mm across, and the model sees"
+            f" {' x '.join(f'{n * canonical.spacing_mm:.0f}' for n in canonical.shape)} mm about its middle: beyond"
+            " that nothing is deformed"
+        )
+    return Velocity((half[0] * canonical.spacing_mm).cpu(), canonical.around(centre, coarser=2)), notes
+
+
+def network(transform: str = "auto", **settings: Any) -> Network:
+    """The network method for a transform's name: `auto` and `svf` (rigid and affine before it), or a chain that ends
+    with `svf`. A start that is named (`init` other than auto, search and moments) is taken as it is. Raises
+    `UsageError` for a chain it does not know.
+    """
+    chosen = {name: value for name, value in settings.items() if value is not None}
+    before = deformable(transform, init=chosen.get("init")).stages
+    return Network(stages=before, **chosen)

@@ -1,0 +1,41 @@
+"""A self-test of images and recipe: a network that cannot learn one pair by heart will not learn many."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from inforeg.train.listing import read_scans
+from inforeg.train.objective import Objective
+from inforeg.train.pairs import PairSource, seeded
+from inforeg.train.prepared import prepare
+from inforeg.train.recipe import Recipe
+from inforeg.train.validate import Figures, validate
+
+_STEPS = 200
+
+
+def overfit(
+    recipe: Recipe, folder: Path, *, say: Callable[[str], None] = lambda _line: None
+) -> tuple[Figures, Figures]:
+    """The figures of the recipe's first pair before and after training on it alone, 200 steps or fewer, on the CPU.
+
+    The prepared images stay in the folder for the run that follows; nothing else is written.
+    """
+    scans = list(read_scans(Path(recipe.images), recipe.seed, recipe.validation, recipe.test))
+    prepared = prepare([s for s in scans if s.split != "test"], recipe, folder / "prepared", say)
+    pair = PairSource(prepared, recipe).draw(0, plain=True)
+    objective = Objective(recipe)
+    before, _ = validate(objective, [pair])
+    groups = [{"params": list(objective.net.parameters()), "lr": recipe.rate}]
+    learnt = list(objective.metric.parameters())
+    if learnt:
+        groups.append({"params": learnt, "lr": recipe.metric_rate or recipe.rate})
+    optimiser = torch.optim.Adam(groups, betas=recipe.betas)
+    for step in range(min(recipe.steps, _STEPS)):
+        cost = objective(pair.fixed[None], pair.moving[None], [seeded(recipe.seed, 7, step)])
+        optimiser.zero_grad()
+        cost.cost.backward()
+        optimiser.step()
+    after, _ = validate(objective, [pair])
+    return before, after
