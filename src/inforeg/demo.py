@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from math import radians
 from pathlib import Path
 
@@ -10,9 +9,9 @@ import torch
 from torch import Tensor
 
 from inforeg import io
-from inforeg.errors import ReadError
 from inforeg.evaluate import tre_mm
 from inforeg.image import Image, resample
+from inforeg.io.mni import mni_map
 from inforeg.register import register
 from inforeg.space import Grid
 from inforeg.transforms import Linear, group
@@ -33,24 +32,9 @@ class DemoPair:
     landmarks_mm: Tensor
 
 
-def maps_folder() -> Path:
-    """Where nilearn keeps the MNI152 maps; the package itself is not imported, which would take seconds.
-
-    Raises `ReadError` where nilearn is not installed.
-    """
-    spec = find_spec("nilearn")
-    if spec is None or spec.origin is None:
-        raise ReadError(
-            "the demo needs the MNI152 maps of nilearn, which is not installed: pip install 'inforeg[demo]'"
-        )
-    return Path(spec.origin).parent / "datasets" / "data"
-
-
 def make_pair(seed: int = 0) -> DemoPair:
     """The T1 template, and a T2 made from its tissue maps: turned, shifted, shaded by 20 %, with 3 % noise."""
-    folder = maps_folder()
-    name = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
-    t1, grey, white = (io.read_image(folder / name.format(kind)) for kind in ("t1", "gm", "wm"))
+    t1, grey, white = (io.read_image(mni_map(kind)) for kind in ("t1", "gm", "wm"))
     brain = (t1.data > 0).to(torch.float32)
     g, w = grey.data / 255 * brain, white.data / 255 * brain
     fluid = (brain - g - w).clamp(min=0)

@@ -74,11 +74,11 @@ def test_the_known_answer_is_what_the_demo_says_it_is() -> None:
 def test_without_the_maps_it_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import inforeg.demo as demo
+    from inforeg.io import mni
 
-    monkeypatch.setattr(demo, "find_spec", lambda _name: None)
+    monkeypatch.setattr(mni, "find_spec", lambda _name: None)
     with pytest.raises(ReadError, match="pip install"):
-        demo.maps_folder()
+        mni.mni_map("t1")
     assert main(["demo", "-o", str(tmp_path / "demo")]) == 1
     assert "nilearn, which is not installed" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

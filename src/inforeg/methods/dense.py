@@ -46,8 +46,6 @@ _NODES, _NODES_SMOOTH = 0.4, 0.55
 _LEFT = 0.2
 # Newton steps on the coarsest level, on the next, and on every finer one.
 _STEPS = (30, 12, 6)
-# How many of the steps that refine a field are taken on a finer level than the others.
-_LAST = 2
 
 
 class DenseRun:
@@ -285,11 +283,11 @@ class DenseRun:
 
 
 def _shares(levels: Sequence[int], steps: int) -> list[tuple[int, int]]:
-    """How many of the steps each level gets: all but a few on the first, and the rest on the one after."""
-    if steps == 0:
-        return []
-    last = min(_LAST, steps // 4) if len(levels) > 1 else 0
-    return [(levels[0], steps - last), *([(levels[1], last)] if last else [])]
+    """How many steps each level gets: most on the second, which costs a tenth of the third and decides most."""
+    levels = levels[:3]
+    first, last = (steps // 4 if len(levels) > 1 else 0), (steps // 10 if len(levels) > 2 else 0)
+    counts = (first, steps - first - last, last) if first else (steps,)
+    return [(level, count) for level, count in zip(levels, counts, strict=False) if count]
 
 
 def _told(look: Look, vectors: Tensor) -> float:

@@ -14,11 +14,13 @@ from inforeg.image.sample import PointMap
 from inforeg.settings import Settings
 from inforeg.space import Grid
 
+Shape = Annotated[tuple[Annotated[int, Field(ge=8)], ...], Field(min_length=2, max_length=3)]
+
 
 class Canonical(Settings):
     """How many voxels a network sees along each axis of the world (RAS+), and how large they are."""
 
-    shape: tuple[Annotated[int, Field(ge=8)], ...] = (64, 80, 64)
+    shape: Shape = (48, 64, 48)
     """Voxels to the right, to the front and upwards (in 2-D, along the image's two axes)."""
     spacing_mm: Annotated[float, Field(gt=0)] = 3.0
     """Their size."""

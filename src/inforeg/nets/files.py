@@ -89,9 +89,13 @@ def read_model(path: Path, device: torch.device | str = "cpu") -> ModelFile:
     """A model, ready to use. Raises `ReadError` where the file does not hold what it says, or weights that are no
     numbers."""
     said = read_said(path)
+    if not isinstance(said.get("net"), dict) or not isinstance(said.get("canonical"), dict):
+        raise ReadError(f"{path} does not hold the model it says it does: no network, or no grid it sees")
     try:
         settings = VelocityNetSettings.from_dict(said["net"])
         canonical = Canonical.from_dict(said["canonical"])
+        if settings.ndim != len(canonical.shape):
+            raise UsageError(f"a network of {settings.ndim} axes, and a grid of {len(canonical.shape)}")
         net = VelocityNet(settings)
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

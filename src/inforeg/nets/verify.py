@@ -33,6 +33,12 @@ def tried(model: ModelFile) -> dict[str, float]:
             f"the model in {model.path} says NaN or infinity of a plain pair of images; train it again"
         )
     length = moved.norm(dim=1)
+    view_mm = min(canonical.shape) * canonical.spacing_mm
+    if float(length.max()) > view_mm:
+        raise ReadError(
+            f"the model in {model.path} moves a plain pair of images by {float(length.max()):.3g} mm, out of the"
+            f" {view_mm:.3g} mm it sees; train it again"
+        )
     return {
         "seconds": seconds,
         "mean_mm": float(length.mean()),

@@ -123,8 +123,9 @@ def _split(scans: Sequence[Scan], seed: int, validation: float, test: float) -> 
     subjects = sorted({scan.subject for scan in scans})
     order = torch.randperm(len(subjects), generator=torch.Generator().manual_seed(seed)).tolist()
     counts = [round(share * len(subjects)) for share in (validation, test)]
-    # Of three subjects and more one is always held back to validate on.
-    counts[0] = max(counts[0], 1) if validation > 0 and len(subjects) >= 3 else counts[0]
+    # A pair takes two subjects; where two are left to learn from, two are held back.
+    if validation > 0:
+        counts[0] = max(counts[0], 2) if len(subjects) >= 4 + counts[1] else 0
     splits: dict[str, Split] = {}
     for place, index in enumerate(order):
         splits[subjects[index]] = (

@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +32,8 @@ _log = logging.getLogger("inforeg")
 MODEL, RECIPE = "model.safetensors", "recipe.toml"
 # A bound on information below this many nats, a quarter of the run in, says that a learnt metric has seen nothing.
 _NOTHING = 0.002
+# Over so many lines of the log.
+_LINES = 20
 Progress = Callable[[str, float], None]
 
 
@@ -86,7 +89,9 @@ def train(
     held = _held_back(scans, recipe, device)
     objective = Objective(recipe).to(device)
     optimiser = _optimiser(objective, recipe)
-    position = checkpoint.load(folder, objective, optimiser, recipe) if resume else Position()
+    # A run that was stopped before its first checkpoint begins again.
+    there = resume and (folder / checkpoint.NAME).exists()
+    position = checkpoint.load(folder, objective, optimiser, recipe) if there else Position()
     record = Record(folder, position.step) if fabric.is_global_zero else None
     if fabric.is_global_zero:
         _write_recipe(recipe, folder)
@@ -122,12 +127,14 @@ class _Run:
         self.warnings: list[str] = []
         self.sums = torch.zeros(3, device=fabric.device)
         self.counted = 0
+        self.seen: deque[float] = deque(maxlen=_LINES)
 
     def go(self, position: Position, progress: Progress | None) -> Trained:
         """All steps that are left."""
         recipe, last = self.recipe, None
         began, pairs = time.perf_counter(), 0
         if position.step == 0:
+            self._lead()
             last, position = self._validate(position)
         self.objective.train()
         for step in range(position.step, recipe.steps):
@@ -144,6 +151,26 @@ class _Run:
                 last, position = self._validate(replace(position, step=done))
                 self._checkpoint(position)
         return Trained(self.folder, recipe.steps, last, position, self.warnings)
+
+    def _lead(self) -> None:
+        """The head start of a metric that learns. Every rank takes the same steps on the same pairs, by itself.
+
+        As long as the metric tells brain from background alone, outlines are all that a network can learn from it, and
+        what it has made of them it does not unlearn soon.
+        """
+        metric = self.objective.metric
+        learnt = list(metric.parameters())
+        if not learnt:
+            return
+        optimiser = torch.optim.Adam(learnt, lr=self.recipe.metric_rate or self.recipe.rate)
+        for number in range(self.recipe.head_start):
+            pair = self.source.draw(number)
+            generator = seeded(self.recipe.seed, 8, number, device=self.fabric.device)
+            cost = self.objective.compare(pair.fixed, pair.moving, generator)
+            optimiser.zero_grad()
+            cost.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+        optimiser.zero_grad()
 
     def _step(self, step: int) -> Cost:
         recipe, fabric = self.recipe, self.fabric
@@ -162,8 +189,8 @@ class _Run:
         # Every cost would have to be waited for on a device; a step with a gradient that is no number does no harm yet.
         if not bool(torch.isfinite(found.cost)):
             raise Diverged(
-                f"the cost is no number at step {step + 1} (metric {float(found.metric):.3g}, prior"
-                f" {float(found.prior):.3g}); the last checkpoint is kept: lower `rate` or `alpha`, or say"
+                f"the cost is no number at step {step + 1} (metric {float(found.metric.detach()):.3g}, prior"
+                f" {float(found.prior.detach()):.3g}); the last checkpoint is kept: lower `rate` or `alpha`, or say"
                 ' precision = "32"'
             )
         if recipe.clip > 0:
@@ -181,11 +208,14 @@ class _Run:
                 done,
                 {"cost": mean[0], "metric": mean[1], "prior": mean[2], "pairs_per_s": round(pace, 3)},
             )
+        # One line is too noisy to tell.
+        self.seen.append(-mean[1])
+        known = sum(self.seen) / len(self.seen)
         learnt = isinstance(self.objective.metric, DonskerVaradhan)
-        if learnt and done >= self.recipe.steps // 4 and done >= 100 and -mean[1] < _NOTHING:
+        if learnt and done >= self.recipe.steps // 4 and len(self.seen) == _LINES and known < _NOTHING:
             self._warn(
                 "collapse",
-                f"step {done}: the learnt metric finds {-mean[1]:.3f} nats, next to nothing: are the images aligned at"
+                f"step {done}: the learnt metric finds {known:.3f} nats, next to nothing: are the images aligned at"
                 " the start, and is metric_rate high enough?",
             )
 

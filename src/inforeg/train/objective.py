@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from inforeg.errors import UsageError
 from inforeg.image.sample import sample_displaced
@@ -16,6 +17,8 @@ from inforeg.train.recipe import Recipe
 
 # What the paper has in voxels of 1 mm.
 _NEIGHBOURHOOD_MM = 8.0
+# What is brighter is object, on the scale of 0 to 1, and how far around it is looked at.
+_DARK, _RIM_MM = 0.1, 6.0
 
 
 class Cost(NamedTuple):
@@ -81,8 +84,19 @@ class Objective(nn.Module):
         """The metric of one pair, its shuffles drawn from the generator."""
         if isinstance(self.metric, DonskerVaradhan):
             self.metric.generator = generator
-        cost: Tensor = self.metric(fixed[None], warped[None])
+        weight = None
+        if self.recipe.look == "object":
+            weight = near_object(fixed, max(1, round(_RIM_MM / self.recipe.spacing_mm)))[None]
+        cost: Tensor = self.metric(fixed[None], warped[None], weight)
         return cost
+
+
+def near_object(image: Float[Tensor, " c *shape"], reach: int) -> Float[Tensor, "*shape"]:
+    """1 at the object of an image that is dark around it, and within so many voxels of it; 0 elsewhere."""
+    bright = (image.amax(dim=0, keepdim=True) > _DARK).to(image.dtype)
+    pool = functional.max_pool2d if image.ndim == 3 else functional.max_pool3d
+    near: Tensor = pool(bright[None], 2 * reach + 1, 1, reach)[0, 0]
+    return near
 
 
 def metric_of(recipe: Recipe) -> Metric:

@@ -87,6 +87,8 @@ class Recipe(Settings):
     """What the images are compared by: a metric's name."""
     metric_settings: dict[str, Any] = Field(default_factory=dict)
     """Settings of the metric, where they are to differ."""
+    look: Literal["everywhere", "object"] = "everywhere"
+    """Where images are compared: in the whole field of view, or at the fixed image's object and 6 mm around it."""
     alpha: AtLeastZero = 2.0
     """Weight of the metric beside the prior."""
     smoothness: Positive = 10.0
@@ -98,8 +100,10 @@ class Recipe(Settings):
     """Pairs a step, on each device."""
     rate: Positive = 1e-3
     """Adam's rate for the network."""
-    metric_rate: Positive | None = 1e-2
+    metric_rate: Positive | None = 3e-2
     """Its rate for what the metric learns, which is as good as an optimiser of its own; that of the network if none."""
+    head_start: Annotated[int, Field(ge=0)] = 200
+    """Steps by which a metric that learns is ahead: it sees pairs as they lie before the network moves anything."""
     clip: AtLeastZero = 1.0
     """Largest norm of a step's gradient, what is longer is shortened; 0 for no limit."""
     betas: tuple[Share, Share] = (0.9, 0.999)
