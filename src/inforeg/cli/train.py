@@ -59,8 +59,8 @@ def train(
 
     refuse_inputs(output, [recipe])
 
-    from inforeg.train.loop import Machine, follows
     from inforeg.train.loop import train as run
+    from inforeg.train.machine import Machine, follows
     from inforeg.train.recipe import Recipe
 
     wanted = Recipe.read(recipe)

@@ -23,3 +23,8 @@ def model_path(name: str) -> Path:
         return path
     hint = did_you_mean(name, known, f"expected a {ENDING} file or {' or '.join(known) or 'the path of one'}")
     raise UsageError(f"unknown model {name!r}; {hint}")
+
+
+def names_model(name: str) -> bool:
+    """Whether a name is that of a shipped model, or of a file that could be one."""
+    return name in shipped() or Path(name).suffix == ENDING

@@ -12,7 +12,8 @@ from inforeg import io
 from inforeg.errors import UsageError
 from inforeg.image import Image
 from inforeg.image.checks import check_overlap, check_pair
-from inforeg.methods import METHODS, Method, Result, from_settings, named
+from inforeg.methods import Method, Result, from_settings, named
+from inforeg.nets.shipped import names_model
 from inforeg.register.room import read_pair
 from inforeg.transforms import Linear, Transform
 
@@ -173,8 +174,7 @@ def _method(
     start = init if isinstance(init, str) and init in NAMED_STARTS else "auto"
     if method is None and metric is None and transform == "auto":
         return named("svf", "rigid+affine+svf", choose=True, init=start, seed=seed)
-    if method is not None and method not in METHODS:
-        model = method.removesuffix(_REFINED)
+    if method is not None and names_model(model := method.removesuffix(_REFINED)):
         steps = _STEPS if model != method else 0
         return named("network", transform, model=model, refine=steps, metric=metric, init=start, seed=seed)
     suits = "svf" if "svf" in transform.split("+") else "linear"

@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -13,13 +12,15 @@ from typing import Any
 
 import torch
 
-from inforeg.errors import InforegError, OutputExists, UsageError
+from inforeg._version import __version__
+from inforeg.errors import InforegError, OutputExists
 from inforeg.io import atomic_path
 from inforeg.metrics import DonskerVaradhan
 from inforeg.nets.files import ModelFile, write_model
 from inforeg.train import checkpoint
 from inforeg.train.checkpoint import Position
 from inforeg.train.listing import read_scans
+from inforeg.train.machine import Machine, start
 from inforeg.train.objective import Cost, Objective
 from inforeg.train.pairs import Drawn, PairSource, seeded
 from inforeg.train.prepared import Prepared, prepare
@@ -39,15 +40,6 @@ Progress = Callable[[str, float], None]
 
 class Diverged(InforegError):
     """A cost that is no number: nothing that comes after it could be trusted."""
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where a run takes place: kind of device, how many of them (one rank on each), and threads of each rank."""
-
-    device: str = "auto"
-    ranks: int = 1
-    threads: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +71,7 @@ def train(
     Raises `OutputExists` where the folder holds a run and `resume` is not given, `Diverged` where the cost is no
     number, `ReadError` and `UsageError` for images, tables and recipes that do not serve.
     """
-    fabric = _fabric(machine or Machine())
+    fabric = start(machine or Machine())
     if fabric.is_global_zero:
         _claim(folder, resume)
     fabric.barrier()
@@ -242,7 +234,30 @@ class _Run:
         return figures, position
 
     def _model(self, position: Position, figures: Figures | None) -> ModelFile:
-        return ModelFile(self.objective.net, self.recipe.canonical, _card(self, position, figures))
+        return ModelFile(self.objective.net, self.recipe.canonical, self._card(position, figures))
+
+    def _card(self, position: Position, figures: Figures | None) -> dict[str, Any]:
+        """What a user of the model may ask."""
+        recipe = self.recipe
+        learnt = [scan for scan in self.scans if scan.split == "train"]
+        contrasts = f"{'/'.join(self.source.fixed)} and {'/'.join(self.source.moving)}"
+        device = self.fabric.device
+        return {
+            "summary": f"{len(recipe.shape)}-D, {contrasts}, {recipe.metric}, {recipe.spacing_mm:g} mm",
+            "data": {
+                "subjects": len({scan.subject for scan in learnt}),
+                "images": sum(scan.image is not None for scan in learnt),
+                "label_maps": sum(scan.labels is not None for scan in learnt),
+            },
+            "licence": recipe.licence,
+            "notes": recipe.notes,
+            "recipe": {k: v for k, v in recipe.to_dict().items() if k not in ("images", "reference")},
+            "steps": position.best_step,
+            "pairs": position.best_step * recipe.batch * self.fabric.world_size,
+            "machine": f"{self.fabric.world_size} x {device.type}",
+            "versions": {"inforeg": __version__, "torch": torch.__version__.split("+")[0]},
+            "validation": None if figures is None else {"pairs": len(self.held), **figures.to_dict()},
+        }
 
     def _checkpoint(self, position: Position) -> None:
         if self.record is not None:
@@ -255,38 +270,6 @@ class _Run:
         if self.record is not None and not any(w.startswith(kind) for w in self.warnings):
             self.warnings.append(f"{kind}: {line}")
             _log.warning("%s", line)
-
-
-def follows() -> bool:
-    """Whether this process is one of several ranks, and not the first: as the launchers tell it."""
-    return any(os.environ.get(name, "0") != "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
-
-
-def _fabric(machine: Machine) -> Any:
-    try:
-        # Seconds to import, and only training needs it.
-        from lightning_fabric import Fabric
-    except ImportError:
-        raise UsageError(
-            "training needs Lightning Fabric, which is not installed: pip install 'inforeg[train]'"
-        ) from None
-    kind, _, index = machine.device.partition(":")
-    kind = ("cuda" if torch.cuda.is_available() else "cpu") if kind == "auto" else kind
-    devices: int | list[int] = [int(index)] if index else machine.ranks
-    try:
-        fabric = Fabric(
-            accelerator=kind,
-            devices=devices,
-            strategy="ddp" if machine.ranks > 1 else "auto",
-            precision="32-true",
-        )
-        fabric.launch()
-    except (RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"device {machine.device!r} cannot be trained on here ({reason})") from None
-    if machine.threads is not None:
-        torch.set_num_threads(machine.threads)
-    return fabric
 
 
 def _prepare(fabric: Any, recipe: Recipe, folder: Path, say: Callable[[str], None]) -> list[Prepared]:
@@ -339,32 +322,6 @@ def _claim(folder: Path, resume: bool) -> None:
 def _write_recipe(recipe: Recipe, folder: Path) -> None:
     with atomic_path(folder / RECIPE, overwrite=True) as temporary:
         temporary.write_text(recipe.to_toml(), encoding="utf-8")
-
-
-def _card(run: _Run, position: Position, figures: Figures | None) -> dict[str, Any]:
-    """The training card: what a user of the model may ask. What only people know, they add (`models card`)."""
-    from inforeg._version import __version__
-
-    recipe = run.recipe
-    learnt = [scan for scan in run.scans if scan.split == "train"]
-    contrasts = f"{'/'.join(run.source.fixed)} and {'/'.join(run.source.moving)}"
-    device = run.fabric.device
-    return {
-        "summary": f"{len(recipe.shape)}-D, {contrasts}, {recipe.metric}, {recipe.spacing_mm:g} mm",
-        "data": {
-            "subjects": len({scan.subject for scan in learnt}),
-            "images": sum(scan.image is not None for scan in learnt),
-            "label_maps": sum(scan.labels is not None for scan in learnt),
-        },
-        "licence": recipe.licence,
-        "notes": recipe.notes,
-        "recipe": {k: v for k, v in recipe.to_dict().items() if k not in ("images", "reference")},
-        "steps": position.best_step,
-        "pairs": position.best_step * recipe.batch * run.fabric.world_size,
-        "machine": f"{run.fabric.world_size} x {device.type}",
-        "versions": {"inforeg": __version__, "torch": torch.__version__.split("+")[0]},
-        "validation": None if figures is None else {"pairs": len(run.held), **figures.to_dict()},
-    }
 
 
 def _in_words(figures: Figures | None) -> str:

@@ -11,7 +11,8 @@ from inforeg.methods.method import Method
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_is_made_by_its_name_and_comes_back_from_its_settings(name: str, tmp_path: Path) -> None:
-    method = named(name, "rigid", metric=None, init="centre", seed=3)
+    needed = {"model": "m.safetensors"} if name == "network" else {}
+    method = named(name, "rigid", metric=None, init="centre", seed=3, **needed)
     assert isinstance(method, Method)
     assert (method.name, method.init) == (name, "centre")
     record = tmp_path / "result.json"
@@ -24,7 +25,7 @@ def test_every_method_is_made_by_its_name_and_comes_back_from_its_settings(name:
     ("arguments", "settings", "said"),
     [
         (("drmine",), {}, "unknown method 'drmine'; did you mean drmime"),
-        (("demons",), {}, "unknown method 'demons'; expected linear or svf or drmime"),
+        (("demons",), {}, "unknown method 'demons'; expected linear or svf or network or drmime"),
         (("drmime", "rigid+affine"), {}, "takes one transform and no chain"),
         (("drmime",), {"metric": "mi"}, "drmime takes no metric, got 'mi'; .* choose method linear"),
         (("linear",), {"iterations": 5}, "linear takes no iterations, got 5; .* choose method drmime-paper"),
@@ -33,10 +34,16 @@ def test_every_method_is_made_by_its_name_and_comes_back_from_its_settings(name:
             ("drmime-paper",),
             {"init": "moments"},
             "drmime-paper takes init auto, header, centre or mass, got 'moments'; choose one of these, or method"
-            " linear or svf or drmime",
+            " linear or svf or network or drmime",
         ),
         (("linear",), {"metric": "lncc"}, "linear takes metric mi, .* or ncc, got 'lncc'; .* or method svf"),
         (("svf",), {"metric": "ncc"}, "svf takes metric .* got 'ncc'; .* or method linear"),
+        (("network",), {}, "model: Field required"),
+        (
+            ("svf",),
+            {"model": "m.safetensors"},
+            "svf takes no model, got 'm.safetensors'; .* or choose method network",
+        ),
         (("linear",), {"init": "mas"}, "got 'mas'; did you mean mass?"),
     ],
 )

@@ -18,7 +18,8 @@ from safetensors.torch import load_file, save_file
 from inforeg.errors import OutputExists, ReadError, UsageError
 from inforeg.nets.files import read_model, read_said
 from inforeg.train import checkpoint, loop
-from inforeg.train.loop import Machine, read_log, train
+from inforeg.train.loop import read_log, train
+from inforeg.train.machine import Machine, follows
 from inforeg.train.made_up import write_example
 
 INFOREG = str(Path(sys.executable).with_name("inforeg"))
@@ -156,7 +157,7 @@ def test_two_ranks_are_one_with_twice_the_batch(made_up, tmp_path):
     assert network
     for name in network:
         torch.testing.assert_close(one[name], two[name], rtol=1e-3, atol=2e-5)
-    # The bound leaves constants free: of directions that change nothing, gradients are rounding, which Adam makes large.
+    # The bound leaves constants free: of what changes nothing, gradients are rounding, which Adam makes large.
     x, y = torch.rand(2, 500, 1, generator=torch.Generator().manual_seed(0))
     scores = [_scores_of(tensors, recipe(made_up))(x, y) for tensors in (one, two)]
     torch.testing.assert_close(scores[0] - scores[0].mean(), scores[1] - scores[1].mean(), rtol=0, atol=2e-3)
@@ -316,6 +317,6 @@ def test_a_device_that_is_not_there_is_refused(made_up, tmp_path):
 def test_followers_are_told_by_the_launchers(monkeypatch):
     for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"):
         monkeypatch.delenv(name, raising=False)
-    assert not loop.follows()
+    assert not follows()
     monkeypatch.setenv("LOCAL_RANK", "1")
-    assert loop.follows() and "RANK" not in os.environ
+    assert follows() and "RANK" not in os.environ
