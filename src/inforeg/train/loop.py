@@ -25,7 +25,7 @@ from inforeg.train.objective import Cost, Objective
 from inforeg.train.pairs import Drawn, PairSource, seeded
 from inforeg.train.prepared import Prepared, prepare
 from inforeg.train.recipe import Recipe
-from inforeg.train.record import Record
+from inforeg.train.record import LOG, Record
 from inforeg.train.validate import Figures, validate
 
 _log = logging.getLogger("inforeg")
@@ -80,7 +80,7 @@ def train(
     source = PairSource(scans, recipe, "train", device)
     held = _held_back(scans, recipe, device)
     objective = Objective(recipe).to(device)
-    optimiser = _optimiser(objective, recipe)
+    optimiser = objective.optimiser()
     # A run that was stopped before its first checkpoint begins again.
     there = resume and (folder / checkpoint.NAME).exists()
     position = checkpoint.load(folder, objective, optimiser, recipe) if there else Position()
@@ -145,24 +145,10 @@ class _Run:
         return Trained(self.folder, recipe.steps, last, position, self.warnings)
 
     def _lead(self) -> None:
-        """The head start of a metric that learns. Every rank takes the same steps on the same pairs, by itself.
-
-        As long as the metric tells brain from background alone, outlines are all that a network can learn from it, and
-        what it has made of them it does not unlearn soon.
-        """
-        metric = self.objective.metric
-        learnt = list(metric.parameters())
-        if not learnt:
-            return
-        optimiser = torch.optim.Adam(learnt, lr=self.recipe.metric_rate or self.recipe.rate)
-        for number in range(self.recipe.head_start):
-            pair = self.source.draw(number)
-            generator = seeded(self.recipe.seed, 8, number, device=self.fabric.device)
-            cost = self.objective.compare(pair.fixed, pair.moving, generator)
-            optimiser.zero_grad()
-            cost.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-        optimiser.zero_grad()
+        """The head start. Every rank takes the same steps on the same pairs, by itself."""
+        drawn = ((number, self.source.draw(number)) for number in range(self.recipe.head_start))
+        seed, device = self.recipe.seed, self.fabric.device
+        self.objective.lead((p.fixed, p.moving, seeded(seed, 8, n, device=device)) for n, p in drawn)
 
     def _step(self, step: int) -> Cost:
         recipe, fabric = self.recipe, self.fabric
@@ -298,14 +284,6 @@ def _held_back(scans: list[Prepared], recipe: Recipe, device: torch.device) -> l
     return list(found.values())
 
 
-def _optimiser(objective: Objective, recipe: Recipe) -> torch.optim.Optimizer:
-    groups = [{"params": list(objective.net.parameters()), "base": recipe.rate}]
-    learnt = list(objective.metric.parameters())
-    if learnt:
-        groups.append({"params": learnt, "base": recipe.metric_rate or recipe.rate})
-    return torch.optim.Adam(groups, lr=recipe.rate, betas=recipe.betas)
-
-
 def _rate(step: int, recipe: Recipe) -> float:
     return 0.5 * (1 + math.cos(math.pi * step / recipe.steps)) if recipe.decay else 1.0
 
@@ -332,6 +310,6 @@ def _in_words(figures: Figures | None) -> str:
     return f", NMI {figures.nmi_before:.3f} to {figures.nmi:.3f}"
 
 
-def read_log(folder: Path) -> list[dict[str, Any]]:
+def read_log(folder: str | Path) -> list[dict[str, Any]]:
     """The lines of a run's log."""
-    return [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in (Path(folder) / LOG).read_text(encoding="utf-8").splitlines()]

@@ -1,7 +1,7 @@
 """What one step of training minimises: a network, a metric that may learn along, and the prior on velocities."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -66,6 +66,33 @@ class Objective(nn.Module):
         ).mean()
         prior = belief.prior(self.recipe.smoothness)
         return Cost(self.recipe.alpha * metric + prior, metric, prior)
+
+    def lead(self, pairs: Iterable[tuple[Tensor, Tensor, torch.Generator]]) -> None:
+        """The head start of a metric that learns: a step of its own on each pair as it lies, `(c, *shape)` each.
+
+        As long as the metric tells brain from background alone, outlines are all that a network can learn from it, and
+        what it has made of them it does not unlearn soon.
+        """
+        learnt = list(self.metric.parameters())
+        if not learnt:
+            return
+        optimiser = torch.optim.Adam(learnt, lr=self.recipe.metric_rate or self.recipe.rate)
+        for fixed, moving, generator in pairs:
+            cost = self.compare(fixed, moving, generator)
+            optimiser.zero_grad()
+            cost.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+        optimiser.zero_grad()
+
+    def optimiser(self) -> torch.optim.Optimizer:
+        """Adam for network and metric, each at its own rate: as good as one for each."""
+        recipe = self.recipe
+        groups = [{"params": list(self.net.parameters()), "lr": recipe.rate, "base": recipe.rate}]
+        learnt = list(self.metric.parameters())
+        if learnt:
+            rate = recipe.metric_rate or recipe.rate
+            groups.append({"params": learnt, "lr": rate, "base": rate})
+        return torch.optim.Adam(groups, betas=recipe.betas)
 
     def belief(
         self, fixed: Float[Tensor, "b c *shape"], moving: Float[Tensor, "b k *shape"]

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
 from inforeg.train.listing import read_scans
 from inforeg.train.objective import Objective
 from inforeg.train.pairs import PairSource, seeded
@@ -27,11 +25,9 @@ def overfit(
     pair = PairSource(prepared, recipe).draw(0, plain=True)
     objective = Objective(recipe)
     before, _ = validate(objective, [pair])
-    groups = [{"params": list(objective.net.parameters()), "lr": recipe.rate}]
-    learnt = list(objective.metric.parameters())
-    if learnt:
-        groups.append({"params": learnt, "lr": recipe.metric_rate or recipe.rate})
-    optimiser = torch.optim.Adam(groups, betas=recipe.betas)
+    still = (pair.fixed, pair.moving)
+    objective.lead((*still, seeded(recipe.seed, 8, n)) for n in range(recipe.head_start))
+    optimiser = objective.optimiser()
     for step in range(min(recipe.steps, _STEPS)):
         cost = objective(pair.fixed[None], pair.moving[None], [seeded(recipe.seed, 7, step)])
         optimiser.zero_grad()

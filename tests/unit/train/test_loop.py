@@ -273,7 +273,7 @@ def test_without_anyone_held_back_there_is_a_model_at_the_end(made_up, tmp_path)
 
 def test_a_checkpoint_is_of_its_recipe_alone(uninterrupted, made_up, tmp_path):
     objective = loop.Objective(recipe(made_up))
-    optimiser = loop._optimiser(objective, recipe(made_up))
+    optimiser = objective.optimiser()
     free = recipe(made_up, log_every=7, validate_every=3)
     assert checkpoint.load(uninterrupted.folder, objective, optimiser, free).step == 8
     with pytest.raises(UsageError, match=r"of another recipe: alpha, steps differ"):
