@@ -72,8 +72,8 @@ def drmime(
     What is done is not repeated: a run that was stopped goes on where it was.
     """
     console.start(quiet, verbose, debug)
-    _folders(output, data)
-    asked_sets, asked_methods = _names(sets), _names(methods)
+    folders(output, data)
+    asked_sets, asked_methods = names_in(sets), names_in(methods)
 
     import torch
 
@@ -161,8 +161,8 @@ def deformable(
     repeated: a run that was stopped goes on where it was.
     """
     console.start(quiet, verbose, debug)
-    _folders(output, data)
-    asked_sets, asked_methods = _names(sets), _names(methods)
+    folders(output, data)
+    asked_sets, asked_methods = names_in(sets), names_in(methods)
 
     import torch
 
@@ -220,22 +220,24 @@ def kidney(
     A checkerboard of the fixed and the warped picture is drawn for each.
     """
     console.start(quiet, verbose, debug)
-    _folders(output, data)
+    folders(output, data)
 
     from inforeg.bench.kidney import run
 
-    code: int = run(data, output, threads, seed, _names(methods), say=lambda line: console.say(line, quiet))
+    code: int = run(data, output, threads, seed, names_in(methods), say=lambda line: console.say(line, quiet))
     return code
 
 
-def _folders(output: Path, data: Path | None) -> None:
+def folders(output: Path, data: Path | None) -> None:
+    """Raises `UsageError` for an output that is a file, and for data that is no folder."""
     if output.exists() and not output.is_dir():
         raise UsageError(f"--output: expected a folder, and {output} is a file")
     if data is not None and not data.is_dir():
         raise UsageError(f"--data: expected a folder, and {data} is none")
 
 
-def _names(given: str | None) -> list[str]:
+def names_in(given: str | None) -> list[str]:
+    """The names in a list with commas."""
     return [name.strip() for name in given.split(",") if name.strip()] if given else []
 
 

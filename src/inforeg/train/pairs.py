@@ -83,7 +83,7 @@ class PairSource:
         return found
 
     def draw(self, number: int, *, plain: bool = False) -> Drawn:
-        """Pair number `number`; `plain` leaves out all augmentation, and paints labels without jitter or noise."""
+        """Pair number `number`; `plain` leaves out all augmentation, so that label maps fit their images."""
         # Another stream for every split, so that no pair is drawn twice by chance.
         generator = seeded(self.recipe.seed, len(self.split), number, device=self.device)
         sides = [self._choose(self.fixed, None, generator)]

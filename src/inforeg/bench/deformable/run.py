@@ -4,8 +4,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from math import isfinite
 from pathlib import Path
@@ -14,11 +14,11 @@ import torch
 
 from inforeg import io
 from inforeg.bench.deformable.case import Case, case_name
-from inforeg.bench.deformable.contestants import CONTESTANTS, Job, NoAnswer
+from inforeg.bench.deformable.contestants import CONTESTANTS, Contestant, Job, NoAnswer
 from inforeg.bench.deformable.measure import Measures, before, measured
 from inforeg.bench.deformable.process import Taken, run_measured
 from inforeg.bench.deformable.results import Row, append_row, read_rows
-from inforeg.bench.deformable.sets import SETS, Source
+from inforeg.bench.deformable.sets import SETS, PairSet, Source
 from inforeg.bench.drmime.run import Stopped
 from inforeg.errors import InforegError
 
@@ -38,6 +38,8 @@ class Plan:
     limit_s: float = 3600.0
     again: bool = False
     keep: bool = False
+    known_sets: Mapping[str, PairSet] = field(default_factory=lambda: SETS)
+    contestants: Mapping[str, Contestant] = field(default_factory=lambda: CONTESTANTS)
 
     @property
     def results(self) -> Path:
@@ -47,7 +49,7 @@ class Plan:
     def tasks(self) -> Iterator["Task"]:
         """All runs, case by case; another method is first on each, so that a slower machine is slow for all."""
         for name in self.sets:
-            for number in range(min(self.cases, SETS[name].count)):
+            for number in range(min(self.cases, self.known_sets[name].count)):
                 turn = number % max(1, len(self.methods))
                 for method in (*self.methods[turn:], *self.methods[:turn]):
                     yield Task(name, number, method)
@@ -95,7 +97,7 @@ def run(plan: Plan, say: Callable[[str], None] = lambda _line: None) -> None:
 def one(plan: Plan, task: Task, work: Path) -> Row:
     """Run a contestant on a case. Going wrong is a result too: the errors are then those of doing nothing."""
     case, nothing, files = _made(
-        plan.data, plan.seed, plan.spacing_mm, plan.output, work, task.set, task.number
+        plan.data, plan.seed, plan.spacing_mm, plan.output, work, plan.known_sets[task.set], task.number
     )
     load, when = os.getloadavg()[0], time.strftime("%Y-%m-%dT%H:%M:%S%z")
     folder = work / "run"
@@ -104,7 +106,7 @@ def one(plan: Plan, task: Task, work: Path) -> Row:
     found, failure, answer = nothing, "", None
     taken = Taken(0, 0.0, 0.0, 0.0, False, "")
     try:
-        answer = CONTESTANTS[task.method].answer(job)
+        answer = plan.contestants[task.method].answer(job)
         taken, found = answer.taken, measured(case, answer.transform, answer.inverse)
         if not all(isfinite(value) for value in (found.error_mm, found.dice) if value is not None):
             found, failure = nothing, "the answer takes voxels to no finite place"
@@ -147,7 +149,7 @@ def _warm_up(todo: list[Task], work: Path, plan: Plan) -> None:
     """Have every program in the page cache, so that the first case is not the slowest for having been first."""
     seen = []
     for method in dict.fromkeys(task.method for task in todo):
-        command = CONTESTANTS[method].warm_up()
+        command = plan.contestants[method].warm_up()
         if command not in seen:
             run_measured(command, work, plan.threads, plan.limit_s)
             seen.append(command)
@@ -155,10 +157,10 @@ def _warm_up(todo: list[Task], work: Path, plan: Plan) -> None:
 
 @lru_cache(maxsize=1)
 def _made(
-    data: Path, seed: int, spacing_mm: float, output: Path, work: Path, set: str, number: int
+    data: Path, seed: int, spacing_mm: float, output: Path, work: Path, set: PairSet, number: int
 ) -> tuple[Case, Measures, tuple[Path, Path]]:
     """The case, the measures of doing nothing, and its files; the last one is kept."""
-    case = SETS[set].make(number, Source(data, seed, spacing_mm, output / "affines"))
+    case = set.make(number, Source(data, seed, spacing_mm, output / "affines"))
     files = work / "fixed.nii.gz", work / "moving.nii.gz"
     for image, path in zip((case.fixed, case.moving), files, strict=True):
         io.write_image(image, path, overwrite=True)

@@ -150,24 +150,29 @@ def still(number: int, source: Source) -> Case:
 
 def oasis(number: int, source: Source, contrast: bool = False) -> Case:
     """Two heads with manual labels, the moving one brought to the fixed one by one affine transform for every tool."""
-    still, moved = head_pairs()[number]
+    kind = ("T2", "FLAIR")[number % 2] if contrast else None
+    return heads("oasis-contrast" if contrast else "oasis", number, head_pairs()[number], source, kind)
+
+
+def heads(set: str, number: int, pair: tuple[str, str], source: Source, contrast: str | None) -> Case:
+    """A fixed and a moving head of OASIS, the moving one in a made-up contrast or as it is."""
+    still, moved = pair
     fixed, moving = (_image(source.data, f"oasis/{name}_T1.nii.gz") for name in (still, moved))
     fixed_labels, moving_labels = (
         _labels(source.data, f"oasis/{name}_labels.nii.gz") for name in (still, moved)
     )
     affine = affine_between(fixed, moving, source.affines / f"{still}-{moved}.json")
-    brain, group = brain_of(fixed), "T1-T1"
-    if contrast:
-        kind = ("T2", "FLAIR")[number % 2]
-        moving = in_contrast(moving, moving_labels, kind, generator_for("contrast", moved, kind, source.seed))
-        group = f"T1-{kind}"
+    brain = brain_of(fixed)
+    if contrast is not None:
+        generator = generator_for("contrast", moved, contrast, source.seed)
+        moving = in_contrast(moving, moving_labels, contrast, generator)
     shown = at_spacing(fixed, source.spacing_mm)
     target = shown.grid if source.spacing_mm < NATIVE_MM else fixed.grid
     brought = at_spacing(within(resample(moving, target, affine, mode="bspline"), moving), source.spacing_mm)
     return Case(
-        "oasis-contrast" if contrast else "oasis",
+        set,
         number,
-        group,
+        f"T1-{contrast or 'T1'}",
         shown,
         brought,
         mask_at(brain, fixed, shown),
@@ -179,14 +184,19 @@ def oasis(number: int, source: Source, contrast: bool = False) -> Case:
 
 def tissue(number: int, source: Source) -> Case:
     """Two patients in two contrasts, with the tissues of their T1."""
-    still, moved, fixed_contrast, moving_contrast = _ACROSS[number]
+    return patients("tissue", number, _ACROSS[number], source)
+
+
+def patients(set: str, number: int, pair: tuple[str, str, str, str], source: Source) -> Case:
+    """A fixed and a moving patient in MNI space, and the contrast of each."""
+    still, moved, fixed_contrast, moving_contrast = pair
     fixed = _image(source.data, f"{still}_{fixed_contrast}.nii.gz")
     moving = _image(source.data, f"{moved}_{moving_contrast}.nii.gz")
     seen = [_image(source.data, f"{name}_T1.nii.gz") for name in (still, moved)]
     fixed_tissues, moving_tissues = (tissues(t1, brain_of(t1)) for t1 in seen)
     shown = at_spacing(fixed, source.spacing_mm)
     return Case(
-        "tissue",
+        set,
         number,
         f"{fixed_contrast}-{moving_contrast}",
         shown,
