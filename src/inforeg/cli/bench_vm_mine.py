@@ -71,8 +71,7 @@ def vm_mine(
     from inforeg.bench import chosen
     from inforeg.bench.deformable.contestants import CONTESTANTS
     from inforeg.bench.deformable.results import read_rows
-    from inforeg.bench.vm_mine.networks import KINDS, Schedule
-    from inforeg.bench.vm_mine.networks import networks as planned
+    from inforeg.bench.vm_mine import networks as known
     from inforeg.bench.vm_mine.run import PEERS, run
     from inforeg.bench.vm_mine.sets import SETS
     from inforeg.bench.vm_mine.table import markdown
@@ -84,22 +83,22 @@ def vm_mine(
         others, notes = chosen.chosen_methods(CONTESTANTS, PEERS, names_in(peers), True)
         for note in notes:
             console.say(note, quiet)
-        kinds = names_in(networks) or list(KINDS)
+        kinds = names_in(networks) or list(known.KINDS)
         for kind in kinds:
-            if kind not in KINDS:
-                raise UsageError(f"--networks: unknown name {kind!r}; expected {', '.join(KINDS)}")
+            if kind not in known.KINDS:
+                raise UsageError(f"--networks: unknown name {kind!r}; expected {', '.join(known.KINDS)}")
         try:
             weights = [float(value) for value in names_in(alphas)]
         except ValueError:
             raise UsageError(f"--alphas: expected numbers with commas between them, got {alphas!r}") from None
         run(
-            planned(kinds, seeds, weights),
+            known.networks(kinds, seeds, weights),
             data,
             output,
             sets=asked,
             peers=others,
             cases=cases,
-            schedule=Schedule(steps=steps),
+            schedule=known.Schedule(steps=steps),
             threads=threads or torch.get_num_threads(),
             training=not no_training,
             say=lambda line: console.say(line, quiet),

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from inforeg import io
 from inforeg.bench import chosen
@@ -55,6 +55,7 @@ class Answer:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
+@runtime_checkable
 class Contestant(Protocol):
     """A way to an answer."""
 

@@ -14,7 +14,7 @@ OTHERS = {
     "syn-cc": "ANTs SyN (CC)",
     "svf": "pair solver (svf)",
 }
-_SEED, _WEIGHT = re.compile(r"-s\d+"), re.compile(r"-a([\d.e-]+)")
+_SEED, _WEIGHT = re.compile(r"-s\d+"), re.compile(r"-a(\d+(?:\.\d+)?)")
 
 
 def markdown(rows: Sequence[Row]) -> str:
