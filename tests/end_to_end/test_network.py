@@ -8,8 +8,9 @@ from made_up import made_up, recipe  # noqa: F401  (a fixture)
 from phantoms import field_of_view, phantom
 
 import inforeg as ir
+from inforeg import memory
 from inforeg.cli.main import main
-from inforeg.errors import PairError, ReadError, UsageError
+from inforeg.errors import NotEnoughMemory, PairError, ReadError, UsageError
 from inforeg.evaluate import jacobian_determinants
 from inforeg.image import Image
 from inforeg.methods import named
@@ -138,3 +139,17 @@ def test_what_a_model_does_not_see_is_noted(made_up, model, tmp_path):  # noqa: 
     result = ir.register(fixed, moving, method=str(tmp_path / "m.safetensors"), init="header", device="cpu")
     assert any("beyond that nothing is deformed" in note for note in result.notes)
     assert isinstance(fixed, Image)
+
+
+def test_a_network_that_would_not_fit_into_memory_is_refused_before_anything_is_read(
+    made_up, tmp_path, monkeypatch
+):  # noqa: F811
+    """At the paper's size it takes gigabytes, whatever the images are."""
+    net = VelocityNet(VelocityNetSettings(ndim=2))
+    write_model(ModelFile(net, Canonical(shape=(2048, 2048)), {}), tmp_path / "m.safetensors")
+    needed = 2048**2 * net.settings.bytes_a_voxel()
+    monkeypatch.setattr(memory, "available_bytes", lambda *_: needed // 2)
+    with pytest.raises(NotEnoughMemory):
+        ir.register(
+            made_up / "s01_T1.nii.gz", made_up / "s02_T2.nii.gz", method=str(tmp_path / "m.safetensors")
+        )

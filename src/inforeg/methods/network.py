@@ -1,5 +1,6 @@
 """The amortised method: linear stages, then what a trained network says at one look, and steps from there if wanted."""
 
+from math import prod
 from time import perf_counter
 from typing import Annotated, Any, ClassVar
 
@@ -17,7 +18,7 @@ from inforeg.methods.pair import prepare_pair
 from inforeg.methods.result import Result, Stage
 from inforeg.methods.starting import Init, find_start
 from inforeg.nets.canonical import object_centre_mm, seen_on
-from inforeg.nets.files import ModelFile, read_model
+from inforeg.nets.files import ModelFile, read_model, read_sizes
 from inforeg.nets.shipped import model_path
 from inforeg.settings import Settings
 from inforeg.transforms import Linear, Velocity
@@ -52,6 +53,11 @@ class Network(NetworkSettings):
     """
 
     name: ClassVar[str] = NAME
+
+    def model_bytes(self) -> int:
+        """What the network takes at most while it looks, by what its file says. Raises `ReadError` for no model."""
+        net, canonical = read_sizes(model_path(self.model))
+        return prod(canonical.shape) * net.bytes_a_voxel()
 
     def __call__(
         self,

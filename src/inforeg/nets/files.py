@@ -85,26 +85,38 @@ def read_said(path: Path) -> dict[str, Any]:
     return said
 
 
-def read_model(path: Path, device: torch.device | str = "cpu") -> ModelFile:
-    """A model, ready to use. Raises `ReadError` where the file does not hold what it says, or weights that are no
-    numbers."""
+def read_sizes(path: Path) -> tuple[VelocityNetSettings, Canonical]:
+    """The network's settings and the grid it sees, without its weights. Raises `ReadError` where a file has neither."""
     said = read_said(path)
     if not isinstance(said.get("net"), dict) or not isinstance(said.get("canonical"), dict):
         raise ReadError(f"{path} does not hold the model it says it does: no network, or no grid it sees")
     try:
         settings = VelocityNetSettings.from_dict(said["net"])
         canonical = Canonical.from_dict(said["canonical"])
-        if settings.ndim != len(canonical.shape):
-            raise UsageError(f"a network of {settings.ndim} axes, and a grid of {len(canonical.shape)}")
+    except UsageError as error:
+        raise ReadError(f"{path} does not hold the model it says it does: {error}") from None
+    if settings.ndim != len(canonical.shape):
+        raise ReadError(
+            f"{path} does not hold the model it says it does: a network of {settings.ndim} axes, and a grid of"
+            f" {len(canonical.shape)}"
+        )
+    return settings, canonical
+
+
+def read_model(path: Path, device: torch.device | str = "cpu") -> ModelFile:
+    """A model, ready to use. Raises `ReadError` where the file does not hold what it says, or weights that are no
+    numbers."""
+    settings, canonical = read_sizes(path)
+    try:
         net = VelocityNet(settings)
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         net.load_state_dict(tensors)
-    except (KeyError, TypeError, UsageError, RuntimeError, SafetensorError) as error:
+    except (UsageError, RuntimeError, SafetensorError) as error:
         raise ReadError(f"{path} does not hold the model it says it does: {error}") from None
     if not all(bool(torch.isfinite(p).all()) for p in net.parameters()):
         raise ReadError(f"{path} holds weights that are NaN or infinite; train it again")
-    card = said.get("card")
+    card = read_said(path).get("card")
     net.eval()
     return ModelFile(net.to(device), canonical, card if isinstance(card, dict) else {}, path)
 

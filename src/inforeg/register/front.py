@@ -13,6 +13,7 @@ from inforeg.errors import UsageError
 from inforeg.image import Image
 from inforeg.image.checks import check_overlap, check_pair
 from inforeg.methods import Method, Result, from_settings, named
+from inforeg.methods.network import Network
 from inforeg.nets.shipped import names_model
 from inforeg.register.room import read_pair
 from inforeg.transforms import Linear, Transform
@@ -103,6 +104,7 @@ def register(
         (fixed_mask, moving_mask),
         target,
         method=chosen.name,
+        beside=chosen.model_bytes() if isinstance(chosen, Network) else 0,
     )
     check_pair(images[0], images[1], *masks)
     start = _start(init, images[0].grid.ndim)

@@ -29,12 +29,14 @@ def read_pair(
     device: torch.device,
     *,
     method: str = "linear",
+    beside: int = 0,
 ) -> tuple[list[Image], list[Image | None], list[str]]:
     """Fixed and moving, and their masks (None where there is none), and what to note of how they were read.
 
     Where the run would not fit into the memory there is, all are read thinned by whole factors, no further than
-    needed, and one line is logged. The world is in millimetres, so what is found holds for the whole images. Raises
-    `NotEnoughMemory` where they would not fit so either, and `ReadError` as `read_image` does.
+    needed, and one line is logged. `beside` is what the method takes whatever the images are, in bytes. The world is in
+    millimetres, so what is found holds for the whole images. Raises `NotEnoughMemory` where they would not
+    fit so either, and `ReadError` as `read_image` does.
     """
     given = [*sources, *(mask for mask in masks if mask is not None)]
     headers = [_header(source) for source in given]
@@ -42,7 +44,7 @@ def read_pair(
     factors: list[tuple[int, ...] | None] = [None] * len(given)
     notes: list[str] = []
     if len(known) == len(given):
-        factors, notes = _plan(known, device, method)
+        factors, notes = _plan(known, device, method, beside)
     for note in notes:
         _log.warning("%s", note)
     images = [
@@ -67,10 +69,11 @@ def check_apply(
 
 
 def _plan(
-    headers: list[Header], device: torch.device, method: str
+    headers: list[Header], device: torch.device, method: str, beside: int
 ) -> tuple[list[tuple[int, ...] | None], list[str]]:
     """By what to thin each image along each axis, None for not at all; and what to note of it."""
     room, where = _room(device)
+    room = None if room is None else max(0, room - beside)
     whole = memory.to_register(headers[0], headers[1], headers[2:], method=method)
     if room is None or whole <= room:
         return [None] * len(headers), []
