@@ -141,9 +141,7 @@ def test_what_a_model_does_not_see_is_noted(made_up, model, tmp_path):  # noqa: 
     assert isinstance(fixed, Image)
 
 
-def test_a_network_that_would_not_fit_into_memory_is_refused_before_anything_is_read(
-    made_up, tmp_path, monkeypatch
-):  # noqa: F811
+def test_what_would_not_fit_into_memory_is_refused(made_up, tmp_path, monkeypatch):  # noqa: F811
     """At the paper's size it takes gigabytes, whatever the images are."""
     net = VelocityNet(VelocityNetSettings(ndim=2))
     write_model(ModelFile(net, Canonical(shape=(2048, 2048)), {}), tmp_path / "m.safetensors")
