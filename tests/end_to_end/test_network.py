@@ -45,6 +45,8 @@ def test_files_in_and_files_out(made_up, model, tmp_path, refined, capsys):  # n
     said = json.loads((out / "result.json").read_text(encoding="utf-8"))
     assert said["method"] == "network" and said["settings"]["refine"] == (20 if refined else 0)
     assert [stage["name"] for stage in said["stages"]] == ["svf"]
+    # What made it is an input like the images, known by its digest.
+    assert said["inputs"]["model"]["path"] == str(model) and len(said["inputs"]["model"]["sha256"]) == 64
     fixed, moving = map(ir.read_image, pair)
     warped = ir.read_image(out / "warped.nii.gz")
     assert nmi(fixed, warped) > nmi(fixed, ir.resample(moving, fixed.grid)) + 0.005

@@ -14,7 +14,7 @@ from inforeg.image import Image
 from inforeg.image.checks import check_overlap, check_pair
 from inforeg.methods import Method, Result, from_settings, named
 from inforeg.methods.network import Network
-from inforeg.nets.shipped import names_model
+from inforeg.nets.shipped import model_path, names_model, shipped
 from inforeg.register.room import read_pair
 from inforeg.transforms import Linear, Transform
 
@@ -126,6 +126,8 @@ def register(
     for name, source in (("fixed_mask", fixed_mask), ("moving_mask", moving_mask)):
         if source is not None:
             inputs[name] = _called(source, None)
+    if isinstance(chosen, Network):
+        inputs["model"] = str(model_path(chosen.model).resolve())
     if isinstance(init, Path) or (isinstance(init, str) and init not in NAMED_STARTS):
         inputs["init"] = str(Path(init).resolve())
     return Registration(**values, inputs=inputs, device=str(target))
@@ -178,6 +180,8 @@ def _method(
         return named("svf", "rigid+affine+svf", choose=True, init=start, seed=seed)
     if method is not None and names_model(model := method.removesuffix(_REFINED)):
         steps = _STEPS if model != method else 0
+        # A file is named so that the result can be made again from another folder.
+        model = model if model in shipped() else str(Path(model).resolve())
         return named("network", transform, model=model, refine=steps, metric=metric, init=start, seed=seed)
     suits = "svf" if "svf" in transform.split("+") else "linear"
     return named(method or suits, transform, metric=metric, init=start, seed=seed)

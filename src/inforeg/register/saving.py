@@ -152,7 +152,8 @@ def command_of(result: "Registration", folder: Path, interpolation: str) -> str:
     }
     words = ["inforeg", "register"]
     for name, path in result.inputs.items():
-        words += [flags[name], shlex.quote(path)]
+        # The model is in the settings.
+        words += [flags[name], shlex.quote(path)] if name in flags else []
     words += ["--settings", shlex.quote(str(folder / "result.json"))]
     words += ["-o", shlex.quote(f"{folder}-again")]
     if interpolation != "linear":
