@@ -1,5 +1,6 @@
 """`inforeg bench vm-mine`: registration networks, trained and tried beside the tools they have to beat."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -49,6 +50,13 @@ def vm_mine(
     no_training: Annotated[
         bool, typer.Option("--no-training", help="Train nothing; try the networks that are there.")
     ] = False,
+    costs: Annotated[
+        bool,
+        typer.Option(
+            "--costs",
+            help="Train and try nothing; measure pairs a second, memory, and a look at the published size.",
+        ),
+    ] = False,
     table_only: Annotated[
         bool, typer.Option("--table-only", help="Run nothing; make the tables of what is done.")
     ] = False,
@@ -72,7 +80,9 @@ def vm_mine(
     from inforeg.bench.deformable.contestants import CONTESTANTS
     from inforeg.bench.deformable.results import read_rows
     from inforeg.bench.vm_mine import networks as known
-    from inforeg.bench.vm_mine.run import PEERS, run
+    from inforeg.bench.vm_mine.costs import markdown as costs_table
+    from inforeg.bench.vm_mine.costs import training_costs
+    from inforeg.bench.vm_mine.run import PEERS, look_at_full_size, run
     from inforeg.bench.vm_mine.sets import SETS
     from inforeg.bench.vm_mine.table import markdown
     from inforeg.io import atomic_path
@@ -91,6 +101,14 @@ def vm_mine(
             weights = [float(value) for value in names_in(alphas)]
         except ValueError:
             raise UsageError(f"--alphas: expected numbers with commas between them, got {alphas!r}") from None
+        threads = threads or torch.get_num_threads()
+        say = partial(console.say, quiet=quiet)
+        if costs:
+            found = training_costs(kinds, data, output, known.Schedule(steps=steps), threads, say)
+            look_at_full_size(data, output, threads, say)
+            full = read_rows(output / "full-size" / "results.jsonl")
+            console.say(f"{costs_table(found)}\n{markdown(full)}".rstrip("\n"))
+            return
         run(
             known.networks(kinds, seeds, weights),
             data,
@@ -99,9 +117,9 @@ def vm_mine(
             peers=others,
             cases=cases,
             schedule=known.Schedule(steps=steps),
-            threads=threads or torch.get_num_threads(),
+            threads=threads,
             training=not no_training,
-            say=lambda line: console.say(line, quiet),
+            say=say,
         )
     rows = read_rows(output / "results.jsonl")
     text = markdown(rows)

@@ -1,6 +1,6 @@
 """The benchmark as a whole: networks are trained, tried beside other tools, and their metrics looked at."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from safetensors import safe_open
 from inforeg.bench.deformable.contestants import CONTESTANTS, Contestant, Ours
 from inforeg.bench.deformable.run import Plan
 from inforeg.bench.deformable.run import run as run_plan
+from inforeg.bench.vm_mine.costs import write_full_size
 from inforeg.bench.vm_mine.networks import Network, Schedule, model_of, recipe_of, train_all
 from inforeg.bench.vm_mine.sets import SETS
 from inforeg.train import checkpoint
@@ -19,7 +20,7 @@ PEERS = ("syn-mi", "svf")
 REFINED = "+svf"
 
 
-def contestants(output: Path, wanted: Sequence[Network]) -> Mapping[str, Contestant]:
+def contestants(output: Path, wanted: Sequence[Network]) -> dict[str, Contestant]:
     """Every trained network by its name, the first seeds refined as well, after the other methods."""
     found: dict[str, Contestant] = {name: CONTESTANTS[name] for name in (*PEERS, "syn-cc")}
     for network in wanted:
@@ -68,6 +69,26 @@ def run(
     drawn = [n for n in responses if (model_of(output, n).parent / checkpoint.NAME).exists()]
     if drawn:
         draw_responses(drawn, output, data, schedule)
+
+
+def look_at_full_size(data: Path, output: Path, threads: int, say: Callable[[str], None]) -> None:
+    """A pair at 1 mm, looked at by networks of the published size, and registered by SyN in the same run."""
+    (output / "models").mkdir(parents=True, exist_ok=True)
+    networks = write_full_size(output / "models")
+    known: dict[str, Contestant] = {"syn-mi": CONTESTANTS["syn-mi"]}
+    known |= {name: Ours(("--method", str(path))) for name, path in networks.items()}
+    methods = [name for name, contestant in known.items() if not contestant.missing()]
+    plan = Plan(
+        output=output / "full-size",
+        sets=["multi"],
+        methods=methods,
+        data=data,
+        cases=3,
+        threads=threads,
+        known_sets=SETS,
+        contestants=known,
+    )
+    run_plan(plan, say)
 
 
 def draw_responses(shown: Sequence[Network], output: Path, data: Path, schedule: Schedule) -> Path:
