@@ -164,7 +164,7 @@ class _Run:
         found: Cost = self.module(fixed, moving, generators)
         self.wrapped.zero_grad()
         fabric.backward(found.cost)
-        # Every cost would have to be waited for on a device; a step with a gradient that is no number does no harm yet.
+        # Before the step, which would spoil the weights. To wait for one number a step costs a device next to nothing.
         if not bool(torch.isfinite(found.cost)):
             raise Diverged(
                 f"the cost is no number at step {step + 1} (metric {float(found.metric.detach()):.3g}, prior"
@@ -228,6 +228,7 @@ class _Run:
         learnt = [scan for scan in self.scans if scan.split == "train"]
         contrasts = f"{'/'.join(self.source.fixed)} and {'/'.join(self.source.moving)}"
         device = self.fabric.device
+        kind = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
         return {
             "summary": f"{len(recipe.shape)}-D, {contrasts}, {recipe.metric}, {recipe.spacing_mm:g} mm",
             "data": {
@@ -240,7 +241,7 @@ class _Run:
             "recipe": {k: v for k, v in recipe.to_dict().items() if k not in ("images", "reference")},
             "steps": position.best_step,
             "pairs": position.best_step * recipe.batch * self.fabric.world_size,
-            "machine": f"{self.fabric.world_size} x {device.type}",
+            "machine": f"{self.fabric.world_size} x {kind}",
             "versions": {"inforeg": __version__, "torch": torch.__version__.split("+")[0]},
             "validation": None if figures is None else {"pairs": len(self.held), **figures.to_dict()},
         }

@@ -13,6 +13,7 @@ def test_from_images_to_tables(all_heads, tmp_path, monkeypatch, capsys):
     out = tmp_path / "out"
     small = {"shape": (16, 16, 16), "spacing_mm": 2.5, "steps": 3}
     little = {
+        "start": "header",
         "head_start": 3,
         "net": {"encoder": (4, 8), "decoder": (8, 4), "extra": (4,)},
         "validation_pairs": 1,
