@@ -21,7 +21,7 @@ _HEIGHT_MM = 20.0
 
 
 def write_example(
-    folder: Path, subjects: int = 16, *, spacing_mm: float = 2.0, bent_mm: float = 6.0, seed: int = 0
+    folder: Path, subjects: int = 16, *, spacing_mm: float = 2.0, bent_mm: float = 4.0, seed: int = 0
 ) -> list[Path]:
     """Write 2-D images of made-up subjects: `s01_T1.nii.gz`, `s01_T2.nii.gz` and `s01_labels.nii.gz`, and so on.
 
