@@ -18,8 +18,8 @@ AS_TYPED = {ROOT / "README.md", *(ROOT / "docs" / "tutorials").glob("*.md")}
 # A page that would take minutes runs with less to do: what is replaced by what.
 SMALLER = {
     ROOT / "docs" / "tutorials" / "train-a-network.md": {
-        "steps = 3000": "steps = 30",
-        "head_start = 400 ": "head_start = 20 ",
+        "steps = 3000": "steps = 120",
+        "head_start = 400 ": "head_start = 100 ",
         "subjects=16": "subjects=6",
     },
 }
