@@ -11,6 +11,7 @@ from torch import Tensor
 from inforeg import io
 from inforeg.evaluate import tre_mm
 from inforeg.image import Image, resample
+from inforeg.image.tissues import SIGNALS
 from inforeg.io.mni import mni_map
 from inforeg.register import register
 from inforeg.space import Grid
@@ -18,8 +19,6 @@ from inforeg.transforms import Linear, group
 
 TURN_DEG = 25.0
 SHIFT_MM = 20.0
-# Signal of grey matter, white matter and fluid in a T2-weighted image, relative.
-T2_SIGNAL = {"grey": 0.55, "white": 0.38, "fluid": 1.0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +37,8 @@ def make_pair(seed: int = 0) -> DemoPair:
     brain = (t1.data > 0).to(torch.float32)
     g, w = grey.data / 255 * brain, white.data / 255 * brain
     fluid = (brain - g - w).clamp(min=0)
-    signal = T2_SIGNAL["grey"] * g + T2_SIGNAL["white"] * w + T2_SIGNAL["fluid"] * fluid
+    of = SIGNALS["T2"]
+    signal = of["grey"] * g + of["white"] * w + of["fluid"] * fluid
     generator = torch.Generator().manual_seed(seed)
     truth = known_transform(t1.grid)
     # A grid of its own, so that no voxel of one image lies on a voxel of the other.

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from inforeg.errors import PairError, UsageError
 from inforeg.image import Image
-from inforeg.image.sample import halved
+from inforeg.image.coarse import object_of
 from inforeg.methods.deformable import Before, deformable
 from inforeg.methods.dense import DenseRun
 from inforeg.methods.linear import LinearMethod
@@ -17,7 +17,7 @@ from inforeg.methods.method import Progress
 from inforeg.methods.pair import prepare_pair
 from inforeg.methods.result import Result, Stage
 from inforeg.methods.starting import Init, find_start
-from inforeg.nets.canonical import object_centre_mm, seen_on
+from inforeg.nets.canonical import seen_on
 from inforeg.nets.files import ModelFile, read_model, read_sizes
 from inforeg.nets.shipped import model_path
 from inforeg.settings import Settings
@@ -124,11 +124,12 @@ class Network(NetworkSettings):
 def _look(model: ModelFile, fixed: Image, moving: Image, linear: Linear) -> tuple[Velocity, list[str]]:
     """What the network says of a pair: a velocity field in the fixed image's world, and what to note of it."""
     canonical = model.canonical
-    centre, radius = object_centre_mm(fixed)
+    object = object_of(fixed)
+    centre, radius = object.centre_mm, object.radius_mm
     grid = canonical.around(centre)
     seen = [seen_on(fixed, canonical, grid), seen_on(moving, canonical, grid, linear)]
     belief = model.net(*[image.data for image in seen])
-    half = halved(belief.mean) if belief.voxel == 1 else belief.mean
+    half = belief.at_half(belief.mean)
     notes = []
     if not canonical.holds(radius):
         notes.append(

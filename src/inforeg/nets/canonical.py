@@ -8,8 +8,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from inforeg.image import Image, Labels, find_foreground, normalise, resample, resample_labels, to_scalar
-from inforeg.image.filters import downsample
+from inforeg.image import Image, Labels, normalise, resample, resample_labels, to_scalar
 from inforeg.image.sample import PointMap
 from inforeg.settings import Settings
 from inforeg.space import Grid
@@ -39,16 +38,6 @@ class Canonical(Settings):
     def finer_for(self, grid: Grid) -> int:
         """By how much smaller voxels come up to those of a grid."""
         return max(1, round(self.spacing_mm / float(grid.spacing_mm.min())))
-
-
-def object_centre_mm(image: Image) -> tuple[Float[Tensor, " d"], float]:
-    """Where an image's object is, and its radius, in mm; the whole field of view where no object is found."""
-    scalar = to_scalar(image)
-    factors = [max(1, n // 48) for n in scalar.grid.shape]
-    found = find_foreground(downsample(scalar, factors) if max(factors) > 1 else scalar)
-    if found.is_empty:
-        return image.grid.centre_mm, float(image.grid.extent_mm.min()) / 2
-    return found.centre_mm, found.radius_mm
 
 
 def seen_on(image: Image, canonical: Canonical, grid: Grid, to_image: PointMap | None = None) -> Image:

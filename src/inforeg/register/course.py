@@ -8,13 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inforeg.image import Foreground, Image, find_foreground, to_scalar
-from inforeg.image.filters import downsample
+from inforeg.image import Foreground
 from inforeg.methods import Stage
 from inforeg.transforms import Linear, Transform
-
-# The object is looked for in an image of about so many voxels along its longest side.
-COARSE = 48
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,20 +102,3 @@ class Course:
             angle = torch.atan2(skew.norm(dim=1), turn.diagonal(dim1=1, dim2=2).sum(dim=1) - 1)
         scale = torch.linalg.det(linear).abs() ** (1 / d)
         return torch.rad2deg(angle), scale, (landed - centre).norm(dim=1)
-
-
-def coarse_of(image: Image) -> Image:
-    """An image on the CPU in one channel, of about 48 voxels along its longest side: enough to find its object."""
-    scalar = to_scalar(image)
-    longest = max(scalar.grid.shape)
-    factors = [max(1, min(n, longest) // COARSE) for n in scalar.grid.shape]
-    return downsample(scalar, factors) if max(factors) > 1 else scalar
-
-
-def object_of(image: Image) -> Foreground:
-    """The object of an image on the CPU, from a coarse version; the whole field of view where there is none."""
-    found = find_foreground(coarse_of(image))
-    if not found.is_empty:
-        return found
-    half = float(image.grid.extent_mm.min()) / 2
-    return Foreground(found.mask, found.background, image.grid.centre_mm, found.covariance_mm2, half, 0.0)

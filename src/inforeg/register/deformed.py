@@ -11,7 +11,7 @@ from torch import Tensor
 from inforeg import report
 from inforeg.evaluate import inverse_error_mm, jacobian_determinants, jacobian_summary
 from inforeg.image import Image, find_foreground, resample
-from inforeg.register.course import coarse_of
+from inforeg.image.coarse import coarse_of
 from inforeg.space import Grid
 from inforeg.transforms import Composite, Displacement, Linear, Transform
 from inforeg.transforms.linear import compose

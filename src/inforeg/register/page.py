@@ -10,9 +10,10 @@ import torch
 from inforeg import report
 from inforeg.errors import NotInvertible
 from inforeg.image import Image, resample, to_scalar
+from inforeg.image.coarse import object_of
 from inforeg.image.filters import downsample
 from inforeg.methods import Stage
-from inforeg.register.course import Course, object_of
+from inforeg.register.course import Course
 from inforeg.register.deformed import deformation_of, parts_of
 from inforeg.register.film import film_of
 from inforeg.transforms import Composite, Linear, Transform

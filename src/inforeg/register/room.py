@@ -35,8 +35,8 @@ def read_pair(
 
     Where the run would not fit into the memory there is, all are read thinned by whole factors, no further than
     needed, and one line is logged. `beside` is what the method takes whatever the images are, in bytes. The world is in
-    millimetres, so what is found holds for the whole images. Raises `NotEnoughMemory` where they would not
-    fit so either, and `ReadError` as `read_image` does.
+    millimetres, so what is found holds for the whole images. Raises `NotEnoughMemory` where they would not fit so
+    either, and `ReadError` as `read_image` does.
     """
     given = [*sources, *(mask for mask in masks if mask is not None)]
     headers = [_header(source) for source in given]

@@ -87,7 +87,7 @@ def train(
     record = Record(folder, position.step) if fabric.is_global_zero else None
     if fabric.is_global_zero:
         _write_recipe(recipe, folder)
-    run = _Run(recipe, folder, fabric, objective, optimiser, source, held, record, scans, say)
+    run = _Run(recipe, folder, fabric, objective, optimiser, source, held, record, scans)
     try:
         return run.go(position, progress)
     finally:
@@ -109,11 +109,10 @@ class _Run:
         held: list[Drawn],
         record: Record | None,
         scans: list[Prepared],
-        say: Callable[[str], None],
     ) -> None:
         self.recipe, self.folder, self.fabric = recipe, folder, fabric
         self.objective, self.source, self.held = objective, source, held
-        self.record, self.scans, self.say = record, scans, say
+        self.record, self.scans = record, scans
         self.optimiser = optimiser
         self.module, self.wrapped = fabric.setup(objective, optimiser)
         self.warnings: list[str] = []

@@ -7,12 +7,12 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from inforeg.errors import UsageError
 from inforeg.image.sample import sample_displaced
 from inforeg.metrics import LNCC, METRICS, DonskerVaradhan, LocalMINE, Metric
 from inforeg.nets import VelocityBelief, VelocityNet
+from inforeg.solve.sampler import dilate
 from inforeg.train.recipe import Recipe
 
 # What the paper has in voxels of 1 mm.
@@ -120,10 +120,7 @@ class Objective(nn.Module):
 
 def near_object(image: Float[Tensor, " c *shape"], reach: int) -> Float[Tensor, "*shape"]:
     """1 at the object of an image that is dark around it, and within so many voxels of it; 0 elsewhere."""
-    bright = (image.amax(dim=0, keepdim=True) > _DARK).to(image.dtype)
-    pool = functional.max_pool2d if image.ndim == 3 else functional.max_pool3d
-    near: Tensor = pool(bright[None], 2 * reach + 1, 1, reach)[0, 0]
-    return near
+    return dilate(image.amax(dim=0) > _DARK, reach).to(image.dtype)
 
 
 def metric_of(recipe: Recipe) -> Metric:

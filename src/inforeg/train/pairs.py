@@ -145,13 +145,13 @@ def augmented(
     together = _motion(d, recipe, recipe.augment, generator)
     if recipe.flip and float(torch.rand((), generator=generator, device=generator.device)) < 0.5:
         together[0, :d] *= -1
+    lines = torch.meshgrid(*[torch.arange(n, dtype=torch.float32) for n in shape], indexing="ij")
+    place = torch.stack(lines).reshape(d, -1) - centre[:, None]
     moved = []
     for number, image in enumerate(images):
         matrix = together
         if number == 1:
             matrix = _motion(d, recipe, recipe.augment * recipe.apart, generator) @ together
-        lines = torch.meshgrid(*[torch.arange(n, dtype=torch.float32) for n in shape], indexing="ij")
-        place = torch.stack(lines).reshape(d, -1) - centre[:, None]
         voxel = (matrix[:d, :d] @ place + (matrix[:d, d] + centre)[:, None]).reshape(1, d, *shape).to(device)
         if recipe.warp_mm > 0:
             warp = _warp(shape, recipe.augment * recipe.warp_mm / recipe.spacing_mm, generator)

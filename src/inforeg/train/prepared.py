@@ -14,9 +14,10 @@ from torch import Tensor
 from inforeg.errors import InforegError, ReadError
 from inforeg.image import Image, Labels
 from inforeg.image.checks import looks_like_labels
+from inforeg.image.coarse import object_of
 from inforeg.io import atomic_path, read_image, read_labels
 from inforeg.methods import named
-from inforeg.nets.canonical import Canonical, labels_on, object_centre_mm, seen_on
+from inforeg.nets.canonical import Canonical, labels_on, seen_on
 from inforeg.train.listing import Scan, Split
 from inforeg.train.recipe import Recipe
 from inforeg.transforms import Linear
@@ -76,7 +77,7 @@ def prepare(
 def _prepared(scan: Scan, reference: Image, canonical: Canonical, recipe: Recipe) -> Prepared:
     image = None if scan.image is None else read_image(scan.image)
     labels = None if scan.labels is None else _without(read_labels(scan.labels), recipe.ignore)
-    grid = canonical.around(object_centre_mm(reference)[0])
+    grid = canonical.around(object_of(reference).centre_mm)
     to_scan = Linear.identity(grid.ndim)
     shown = image if image is not None else _shown(labels)
     if shown.grid.ndim != grid.ndim:

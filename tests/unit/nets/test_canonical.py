@@ -3,8 +3,9 @@ import torch
 
 from inforeg.errors import UsageError
 from inforeg.image import Image, Labels
+from inforeg.image.coarse import object_of
 from inforeg.image.sample import doubled, halved
-from inforeg.nets.canonical import Canonical, labels_on, object_centre_mm, seen_on
+from inforeg.nets.canonical import Canonical, labels_on, seen_on
 from inforeg.space import Grid
 
 
@@ -36,7 +37,8 @@ def test_the_grid_lies_about_a_point_along_the_worlds_axes():
 def test_an_object_is_found_and_seen_wherever_its_header_puts_it():
     grid = turned_grid()
     image = Image(100 + 500 * ball(grid, (5.0, 0.0, 8.0), 20.0), grid)
-    centre, radius = object_centre_mm(image)
+    found = object_of(image)
+    centre, radius = found.centre_mm, found.radius_mm
     assert float((centre - torch.tensor([5.0, 0.0, 8.0])).norm()) < 1.5 and radius == pytest.approx(
         20, abs=1.5
     )

@@ -7,8 +7,9 @@ import torch
 from phantoms import RADIUS_MM, field_of_view, phantom, pose, turn
 
 from inforeg.image import Foreground, Image
+from inforeg.image.coarse import object_of
 from inforeg.methods import Stage
-from inforeg.register.course import Course, object_of
+from inforeg.register.course import Course
 from inforeg.space import Grid
 from inforeg.transforms import Composite, Displacement, Linear
 

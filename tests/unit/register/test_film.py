@@ -9,9 +9,10 @@ import torch
 from phantoms import field_of_view, phantom, turn
 
 from inforeg.image import Image
+from inforeg.image.coarse import object_of
 from inforeg.methods import Stage
 from inforeg.register.between import between
-from inforeg.register.course import Course, object_of
+from inforeg.register.course import Course
 from inforeg.register.film import GLIDE, MOST_FRAMES, evenly, film_of
 from inforeg.report import Film
 from inforeg.space import Grid

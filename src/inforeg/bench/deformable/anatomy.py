@@ -9,10 +9,8 @@ from torch import Tensor
 from inforeg.bench.deformable.warps import regular
 from inforeg.errors import UsageError
 from inforeg.image import Image, Labels, downsample, resample, resample_labels, smooth
-from inforeg.image.tissues import CSF, DEEP, GREY, WHITE
+from inforeg.image.tissues import CSF, DEEP, GREY, SIGNALS, TISSUES, WHITE
 
-# Signals relative to that of fluid in T2: of fluid, white, deep grey and grey matter.
-SIGNALS = {"T2": (1.0, 0.38, 0.48, 0.55), "FLAIR": (0.12, 0.48, 0.58, 0.62)}
 # How much of T1's own texture is kept, and how large shading and noise are.
 TEXTURE, SHADING, NOISE = 0.5, 0.1, 0.015
 
@@ -56,7 +54,7 @@ def in_contrast(t1: Image, labels: Labels, contrast: str, generator: torch.Gener
     rest = head & (classes < 0)
     classes[rest] = torch.where(values[rest] < (own[0] + own[3]) / 2, 0, 3)
     classes[~head] = -1
-    wanted = SIGNALS[contrast]
+    wanted = [SIGNALS[contrast][tissue] for tissue in TISSUES]
     mean, own_mean = (smooth(_painted(classes, means, t1), 0.7) for means in (wanted, own))
     slope = (wanted[1] - wanted[0]) / (own[1] - own[0])
     signal = mean.data + TEXTURE * slope * (t1.data - own_mean.data)

@@ -54,7 +54,7 @@ def summary(rows: Sequence[Row], reference: str = OURS) -> str:
         p = paired_p(rows, method, reference, value)
         cells.append(NONE if p is None else f"{p:.2g}")
         lines.append(cells)
-    return _table(head, lines)
+    return as_table(head, lines)
 
 
 def paired_p(rows: Sequence[Row], method: str, reference: str, value: Callable[[Row], float]) -> float | None:
@@ -135,7 +135,7 @@ def _by_group(rows: Sequence[Row], groups: Sequence[str]) -> str:
     for method in in_order(rows):
         cells = [[value(r) for r in rows if r.method == method and r.group == group] for group in groups]
         lines.append([method, *(f"{_number(_median(own))} ({len(own)})" if own else NONE for own in cells)])
-    return _table([f"median, {'Dice' if rows[0].dice is not None else 'mm'} (cases)", *groups], lines)
+    return as_table([f"median, {'Dice' if rows[0].dice is not None else 'mm'} (cases)", *groups], lines)
 
 
 def _growth(rows: Sequence[Row]) -> list[str]:
@@ -166,7 +166,7 @@ def _growth(rows: Sequence[Row]) -> list[str]:
             f"{of[there[-1]] / of[there[0]]:.1f}" if of[there[0]] > 0 else NONE for of in costs.values()
         ]
         lines.append(cells)
-    return ["## Growth with resolution", _table(head, lines)] if lines else []
+    return ["## Growth with resolution", as_table(head, lines)] if lines else []
 
 
 def _pairs(rows: Sequence[Row], method: str, reference: str) -> list[tuple[Row, Row]]:
@@ -213,7 +213,8 @@ def _number(value: float | None) -> str:
     return NONE if value is None else f"{value:.3f}"
 
 
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def as_table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Lines under a head in Markdown, the first column to the left."""
     rule = ["---", *["---:"] * (len(head) - 1)]
     return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *lines))
 

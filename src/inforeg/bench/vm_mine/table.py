@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from statistics import fmean, median, stdev
 
 from inforeg.bench.deformable.results import Row
-from inforeg.bench.deformable.table import NONE, paired_p
+from inforeg.bench.deformable.table import NONE, as_table, paired_p
 from inforeg.bench.vm_mine.networks import KINDS
 from inforeg.bench.vm_mine.sets import SETS
 
@@ -77,7 +77,7 @@ def _of_set(rows: Sequence[Row]) -> str:
                 NONE if p is None else f"{p:.2g}",
             ]
         )
-    return _table(head, lines)
+    return as_table(head, lines)
 
 
 def _weights(rows: Sequence[Row]) -> str:
@@ -94,7 +94,7 @@ def _weights(rows: Sequence[Row]) -> str:
         dice = [row.dice for row in group if row.dice is not None]
         least = min(row.smallest_jacobian for row in group)
         lines.append([f"{weight:g}", _spread(dice), f"{fmean(r.folds for r in group):.1f}", f"{least:.2f}"])
-    return _table(["alpha", "Dice % (sd)", "folds", "least determinant"], lines)
+    return as_table(["alpha", "Dice % (sd)", "folds", "least determinant"], lines)
 
 
 def _groups(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
@@ -122,8 +122,3 @@ def _spread(values: Sequence[float]) -> str:
         if len(values) > 1
         else f"{100 * values[0]:.1f}"
     )
-
-
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *lines))
