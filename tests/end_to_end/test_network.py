@@ -36,14 +36,14 @@ def nmi(fixed, warped):
     return -float(ir.metrics.NormalisedMutualInformation()(fixed.data, warped.data))
 
 
-@pytest.mark.parametrize("refined", ["", "+svf"])
-def test_files_in_and_files_out(made_up, model, tmp_path, refined, capsys):  # noqa: F811
+@pytest.mark.parametrize(("refined", "steps"), [("", 0), ("+svf", 20), ("+svf6", 6)])
+def test_files_in_and_files_out(made_up, model, tmp_path, refined, steps, capsys):  # noqa: F811
     pair = [str(made_up / name) for name in ("s01_T1.nii.gz", "s02_T2.nii.gz")]
     out = tmp_path / "out"
     command = ["register", "-f", pair[0], "-m", pair[1], "-o", str(out), "--method", f"{model}{refined}"]
     assert main([*command, "--init", "header", "--device", "cpu"]) in (0, 3)
     said = json.loads((out / "result.json").read_text(encoding="utf-8"))
-    assert said["method"] == "network" and said["settings"]["refine"] == (20 if refined else 0)
+    assert said["method"] == "network" and said["settings"]["refine"] == steps
     assert [stage["name"] for stage in said["stages"]] == ["svf"]
     # What made it is an input like the images, known by its digest.
     assert said["inputs"]["model"]["path"] == str(model) and len(said["inputs"]["model"]["sha256"]) == 64
@@ -66,6 +66,25 @@ def test_what_refines_a_model_finds_more(made_up, model):  # noqa: F811
         for more in ("", "+svf")
     )
     assert nmi(fixed, refined.warped) > nmi(fixed, at_a_look.warped) + 0.01
+
+
+def test_what_is_expected_of_two_people_and_of_one_differs(made_up, model, tmp_path):  # noqa: F811
+    """A model's card says what it was trained on; between two people rougher deformations are expected."""
+    known = read_model(model)
+    assert known.between_subjects
+    card = {**known.card, "recipe": {**known.card["recipe"], "subjects": "same"}}
+    write_model(ModelFile(known.net, known.canonical, card), tmp_path / "same.safetensors")
+    assert not read_model(tmp_path / "same.safetensors").between_subjects
+    fixed, moving = (ir.read_image(made_up / name) for name in ("s01_T1.nii.gz", "s02_T2.nii.gz"))
+    two, one = (
+        ir.register(fixed, moving, method=f"{path}+svf", init="header", device="cpu").transform.parts[-1]
+        for path in (model, tmp_path / "same.safetensors")
+    )
+
+    def bend(velocity):
+        return float(velocity.vectors.diff(n=2, dim=-1).square().mean() / velocity.grid.spacing_mm.min() ** 4)
+
+    assert bend(two) > 1.1 * bend(one)
 
 
 def test_linear_stages_come_first_unless_a_start_is_named(made_up, model):  # noqa: F811

@@ -28,7 +28,7 @@ def list_models(
 
     from inforeg.errors import ReadError
     from inforeg.nets.files import is_model, read_said
-    from inforeg.nets.shipped import ENDING, shipped
+    from inforeg.shipped import ENDING, shipped
 
     found = dict(shipped())
     if folder is not None:
@@ -50,7 +50,7 @@ def info(model: Model, json: options.Json = False, debug: options.Debug = False)
     console.start(debug=debug)
 
     from inforeg.nets.files import read_said
-    from inforeg.nets.shipped import model_path
+    from inforeg.shipped import model_path
 
     path = model_path(model)
     said = read_said(path)
@@ -67,8 +67,8 @@ def verify(model: Model, json: options.Json = False, debug: options.Debug = Fals
     console.start(debug=debug)
 
     from inforeg.nets.files import read_model
-    from inforeg.nets.shipped import model_path
     from inforeg.nets.verify import tried
+    from inforeg.shipped import model_path
 
     path = model_path(model)
     found = tried(read_model(path))

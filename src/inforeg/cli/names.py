@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from inforeg.errors import UsageError, did_you_mean
+from inforeg.shipped import ENDING, refined, shipped
 
 TRANSFORMS = ("translation", "rigid", "similarity", "affine", "projective", "svf", "auto")
 STARTS = ("auto", "header", "centre", "mass", "moments", "search")
@@ -15,8 +16,6 @@ METRICS = ("mi", "nmi", "mine", "mse", "ncc")
 # Of a deformation.
 DEFORMABLE_METRICS = ("mi_local", "mi", "nmi", "lncc", "mind_ssc", "mine", "mine_local")
 METHODS = ("linear", "svf", "network", "drmime", "drmime-paper")
-MODEL = ".safetensors"
-REFINED = "+svf"
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
@@ -52,13 +51,13 @@ def start(value: str) -> str:
 
 def method(value: str) -> str:
     """A method, a model file, or a shipped model; of models, `+svf` goes on from what they say."""
-    model = value.removesuffix(REFINED)
-    shipped = [path.stem for path in (Path(__file__).parents[1] / "nets" / "weights").glob(f"*{MODEL}")]
-    if Path(model).suffix == MODEL:
+    model, _ = refined(value)
+    known = shipped()
+    if Path(model).suffix == ENDING:
         if not Path(model).is_file():
             raise UsageError(f"--method: expected a model file, and {model} is not there")
         return value
-    return value if model in shipped else one_of("--method", value, [*METHODS, *shipped])
+    return value if model in known else one_of("--method", value, [*METHODS, *known])
 
 
 def device(value: str) -> str:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from inforeg.errors import UsageError, did_you_mean
 from inforeg.image import Image
-from inforeg.methods.dense import DenseRun
+from inforeg.methods.dense import Anatomies, DenseRun
 from inforeg.methods.linear import LinearMethod
 from inforeg.methods.method import Progress
 from inforeg.methods.pair import prepare_pair
@@ -44,6 +44,9 @@ class DeformableSettings(Settings):
     """How far off `mine_local` draws voxels that do not belong together; grows with the object if not given."""
     smoothness_mm: Annotated[float, Field(gt=0)] | None = None
     """Over which length a deformation is expected to be smooth, held to; learnt from the pair if not given."""
+    anatomies: Anatomies = "auto"
+    """What is to be expected of a deformation: how `one` anatomy is distorted, or how `two` differ; `auto` decides by
+    what the pair shows. A `smoothness_mm` that is given goes before it."""
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
     """Seed of all sampling."""
 
@@ -101,7 +104,15 @@ class Deformable(DeformableSettings):
             found = find_start(pair, self.init, "rigid", start, generator)
             given = found.best.transform
         report("deformation", 0.6)
-        run = DenseRun(pair, given, self.smoothness_mm, generator, self.metric, self.neighbourhood_mm)
+        run = DenseRun(
+            pair,
+            given,
+            self.smoothness_mm,
+            generator,
+            self.metric,
+            self.neighbourhood_mm,
+            self.anatomies,
+        )
         if self.choose and stages:
             gain = run.gain()
             kept = gain > _NEEDED

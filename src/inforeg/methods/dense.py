@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -21,11 +22,14 @@ from inforeg.solve.dense.lattice import Lattice
 from inforeg.solve.dense.level import Look
 from inforeg.solve.dense.likeness import MetricName, comparison
 from inforeg.solve.dense.safety import made_safe, with_room
+from inforeg.solve.dense.spectrum import Spectrum
 from inforeg.solve.newton import Status
 from inforeg.space import Grid
 from inforeg.transforms import Composite, Linear, Velocity
 from inforeg.transforms.velocity import exponential
 
+# How many anatomies a pair shows: one, distorted or changed in time, two, or what it looks like.
+Anatomies = Literal["auto", "one", "two"]
 # Lengths as shares of the unit, which is a seventh of the object's radius: about a centimetre for a head.
 _UNIT = 1 / 7
 _COARSEST = 0.45  # the largest voxels that are looked at
@@ -59,14 +63,17 @@ class DenseRun:
         generator: torch.Generator,
         metric: MetricName = "mi_local",
         neighbourhood_mm: float | None = None,
+        anatomies: Anatomies = "auto",
     ) -> None:
         self.pair, self.linear, self.generator = pair, linear, generator
         self.unit_mm = _UNIT * min(pair.fixed_view.object.radius_mm, pair.moving_view.object.radius_mm)
-        # A smoothness that is given is kept to.
-        self.learns = smoothness_mm is None
         self.scales = Scales(
             smoothness_mm or _SMOOTH * self.unit_mm, _MOVES * self.unit_mm, _APART * self.unit_mm
         )
+        # A smoothness that is given is kept to, and what two anatomies differ by is known.
+        self.anatomies, self.learns = anatomies, smoothness_mm is None and anatomies != "two"
+        expected = Spectrum(self.scales.smoothness_mm, self.scales.expected_mm)
+        self.spectrum = expected if self.learns or smoothness_mm else expected.of_two_anatomies()
         spacings = pair.spacings_mm
         fit = [k for k, s in enumerate(spacings) if _FINEST * self.unit_mm <= s <= _COARSEST * self.unit_mm]
         self.levels = list(reversed(fit)) or [
@@ -159,17 +166,17 @@ class DenseRun:
             report(number / len(self.levels))
             look = self.look(level, nodes=nodes)
             if course is None:
-                course = Course(
-                    look.lattice, torch.zeros((look.grid.ndim, *look.lattice.grid.shape), device=device)
-                )
+                still = torch.zeros((look.grid.ndim, *look.lattice.grid.shape), device=device)
+                course = Course(look.lattice, still, spectrum=self.spectrum)
             steps = _STEPS[min(number, len(_STEPS) - 1)]
             spacing = self.pair.spacings_mm[level]
             try:
                 course = deform(course, look, self.scales, spacing, steps, learns)
                 if learns and number == _DECIDES:
                     assert course.spectrum is not None
-                    spectrum, rough = course.spectrum.settled()
-                    course, learns = replace(course, spectrum=spectrum), rough < 0.5
+                    if self.anatomies == "auto":
+                        spectrum, rough = course.spectrum.settled()
+                        course, learns = replace(course, spectrum=spectrum), rough < 0.5
                     if learns:
                         nodes = _NODES_SMOOTH
                     else:
@@ -183,18 +190,23 @@ class DenseRun:
         return self._finished(name, course, self.levels[-1], None if diverged else look)
 
     def refined(
-        self, name: str, begun: Velocity, steps: int, report: Callable[[float], None]
+        self,
+        name: str,
+        begun: Velocity,
+        steps: int,
+        report: Callable[[float], None],
     ) -> tuple[Stage, list[str]]:
         """As `stage`, from a velocity field that is there already: so many steps from it, or none, and made safe.
 
         The field, in the fixed image's world, is read at the nodes of the level that comes up to it. With no steps,
-        only that level is looked at, which is enough to tell whether it explains anything.
+        only that level is looked at, which is enough to tell whether it explains anything. So few steps cannot tell
+        one anatomy from two.
         """
         spacing = float(begun.grid.spacing_mm.min())
         levels = [k for k in self.levels if self.pair.spacings_mm[k] <= spacing] or [self.levels[-1]]
         level, diverged = levels[0], False
         look = self.look(level, nodes=_NODES_SMOOTH)
-        course = Course(look.lattice, look.lattice.read(begun).to(look.inner.device))
+        course = Course(look.lattice, look.lattice.read(begun).to(look.inner.device), spectrum=self.spectrum)
         for number, (level, count) in enumerate(_shares(levels, steps)):
             report(number / len(levels))
             if number > 0:
@@ -283,9 +295,13 @@ class DenseRun:
 
 
 def _shares(levels: Sequence[int], steps: int) -> list[tuple[int, int]]:
-    """How many steps each level gets: most on the second, which costs a tenth of the third and decides most."""
+    """How many steps each level gets: most on the second, which costs a tenth of the third and decides most.
+
+    Up to 20 steps leave out the third, which takes as long as everything else for another point of Dice between heads.
+    """
     levels = levels[:3]
-    first, last = (steps // 4 if len(levels) > 1 else 0), (steps // 10 if len(levels) > 2 else 0)
+    first = steps // 4 if len(levels) > 1 else 0
+    last = steps // 10 if len(levels) > 2 and steps > 20 else 0
     counts = (first, steps - first - last, last) if first else (steps,)
     return [(level, count) for level, count in zip(levels, counts, strict=False) if count]
 

@@ -11,7 +11,7 @@ from inforeg.errors import PairError, UsageError
 from inforeg.image import Image
 from inforeg.image.coarse import object_of
 from inforeg.methods.deformable import Before, deformable
-from inforeg.methods.dense import DenseRun
+from inforeg.methods.dense import Anatomies, DenseRun
 from inforeg.methods.linear import LinearMethod
 from inforeg.methods.method import Progress
 from inforeg.methods.pair import prepare_pair
@@ -19,8 +19,8 @@ from inforeg.methods.result import Result, Stage
 from inforeg.methods.starting import Init, find_start
 from inforeg.nets.canonical import seen_on
 from inforeg.nets.files import ModelFile, read_model, read_sizes
-from inforeg.nets.shipped import model_path
 from inforeg.settings import Settings
+from inforeg.shipped import model_path
 from inforeg.transforms import Linear, Velocity
 
 NAME = "network"
@@ -48,8 +48,11 @@ class Network(NetworkSettings):
     The fixed image is brought onto the canonical grid of the model, about its object along the world's axes, the moving
     image too, by the linear stages; the network sees both and gives the mean of its velocities. The transform is what
     the deformable method's is, a `Composite` of the linear one and a `Velocity`, with the same promise: where the field
-    folds or its inverse is not exact, it is smoothed, and a note says so. With `refine`, the steps of the deformable
-    method go on from it. Any grid may come in; what comes out is in millimetres and holds for the whole images.
+    folds or its inverse is not exact, it is smoothed, and a note says so. Any grid may come in; what comes out is in
+    millimetres and holds for the whole images.
+
+    With `refine`, steps of the deformable method go on from there; up to 20 leave out full resolution. They expect what
+    two anatomies differ by where the model's card says that it learnt from pairs of different subjects.
     """
 
     name: ClassVar[str] = NAME
@@ -99,7 +102,8 @@ class Network(NetworkSettings):
             given = found.best.transform
         report("network", 0.6)
         velocity, said = _look(model, fixed, moving, given)
-        run = DenseRun(pair, given, None, generator)
+        anatomies: Anatomies = "two" if model.between_subjects else "one"
+        run = DenseRun(pair, given, None, generator, anatomies=anatomies)
         stage, more = run.refined(
             STAGE, velocity, self.refine, lambda share: report("refine", 0.7 + 0.2 * share)
         )

@@ -39,6 +39,12 @@ class ModelFile:
         return str(self.card.get("summary", "")) or "no summary in its card"
 
     @property
+    def between_subjects(self) -> bool:
+        """Whether it was trained on pairs of different people, as far as its card says."""
+        recipe = self.card.get("recipe")
+        return isinstance(recipe, Mapping) and recipe.get("subjects") in ("different", "any")
+
+    @property
     def parameters(self) -> int:
         """How many numbers were learnt."""
         return sum(p.numel() for p in self.net.parameters())

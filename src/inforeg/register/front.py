@@ -14,13 +14,11 @@ from inforeg.image import Image
 from inforeg.image.checks import check_overlap, check_pair
 from inforeg.methods import Method, Result, from_settings, named
 from inforeg.methods.network import Network
-from inforeg.nets.shipped import model_path, names_model, shipped
 from inforeg.register.room import read_pair
+from inforeg.shipped import model_path, names_model, refined, shipped
 from inforeg.transforms import Linear, Transform
 
 Progress = Callable[[str, float], None]
-# What goes after a model's name to refine what it says, and by how many steps.
-_REFINED, _STEPS = "+svf", 20
 NAMED_STARTS = ("auto", "header", "centre", "mass", "moments", "search")
 
 
@@ -69,8 +67,8 @@ def register(
     """Finds the transform that takes points of `fixed` to points of `moving`, whatever their contrasts.
 
     Images are paths, `Image`s, nibabel or SimpleITK images, or `(array, affine)` pairs of numpy or torch with a
-    voxel-to-world affine in RAS+ mm. `method` is `linear`, `svf`, `drmime` or `drmime-paper`, a trained
-    model by its file or name (with `+svf` at the end it is refined), or a method as a value;
+    voxel-to-world affine in RAS+ mm. `method` is `linear`, `svf`, `drmime` or `drmime-paper`, a trained model by its
+    file or name (with `+svf` at the end it is refined by 20 steps, with `+svf60` by 60), or a method as a value;
     `transform` is `translation`, `rigid`, `similarity`, `affine`, `projective`, `svf`, or `auto`: rigid, then affine
     and then `svf`, each where it explains clearly more (`linear` and any `metric`: rigid and affine, `drmime`:
     affine). If no method is given, `svf` serves where a deformation is asked for, and `linear` otherwise. The linear
@@ -178,8 +176,8 @@ def _method(
     start = init if isinstance(init, str) and init in NAMED_STARTS else "auto"
     if method is None and metric is None and transform == "auto":
         return named("svf", "rigid+affine+svf", choose=True, init=start, seed=seed)
-    if method is not None and names_model(model := method.removesuffix(_REFINED)):
-        steps = _STEPS if model != method else 0
+    model, steps = refined(method or "")
+    if names_model(model):
         # A file is named so that the result can be made again from another folder.
         model = model if model in shipped() else str(Path(model).resolve())
         return named("network", transform, model=model, refine=steps, metric=metric, init=start, seed=seed)

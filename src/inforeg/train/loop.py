@@ -33,6 +33,8 @@ _log = logging.getLogger("inforeg")
 MODEL, RECIPE = "model.safetensors", "recipe.toml"
 # A bound on information below this many nats, a quarter of the run in, says that a learnt metric has seen nothing.
 _NOTHING = 0.002
+# A network that moves things by less than this many voxels by then has learnt nothing.
+_STILL = 0.2
 # Over so many lines of the log.
 _LINES = 20
 Progress = Callable[[str, float], None]
@@ -116,7 +118,7 @@ class _Run:
         self.optimiser = optimiser
         self.module, self.wrapped = fabric.setup(objective, optimiser)
         self.warnings: list[str] = []
-        self.sums = torch.zeros(3, device=fabric.device)
+        self.sums = torch.zeros(4, device=fabric.device)
         self.counted = 0
         self.seen: deque[float] = deque(maxlen=_LINES)
 
@@ -160,7 +162,8 @@ class _Run:
         generators = [seeded(recipe.seed, 7, number, device=fabric.device) for number in numbers]
         fixed = torch.stack([pair.fixed for pair in drawn])
         moving = torch.stack([pair.moving for pair in drawn])
-        found: Cost = self.module(fixed, moving, generators)
+        shares = [torch.stack(side) for side in zip(*[p.shares for p in drawn if p.shares], strict=True)]
+        found: Cost = self.module(fixed, moving, generators, tuple(shares) or None)
         self.wrapped.zero_grad()
         fabric.backward(found.cost)
         # Before the step, which would spoil the weights. To wait for one number a step costs a device next to nothing.
@@ -181,10 +184,8 @@ class _Run:
         self.sums.zero_()
         self.counted = 0
         if self.record is not None:
-            self.record.write(
-                done,
-                {"cost": mean[0], "metric": mean[1], "prior": mean[2], "pairs_per_s": round(pace, 3)},
-            )
+            line = {"cost": mean[0], "metric": mean[1], "prior": mean[2], "pairs_per_s": round(pace, 3)}
+            self.record.write(done, line | ({"overlap": mean[3]} if self.recipe.label_weight > 0 else {}))
         # One line is too noisy to tell.
         self.seen.append(-mean[1])
         known = sum(self.seen) / len(self.seen)
@@ -211,6 +212,13 @@ class _Run:
                 "folds",
                 f"step {position.step}: {figures.folds} voxels fold on {len(self.held)} validation pairs (least"
                 f" determinant {figures.least:.2f}): lower alpha, or raise smoothness",
+            )
+        late = position.step >= max(self.recipe.steps // 4, 100)
+        if late and figures.moved_voxels < _STILL:
+            self._warn(
+                "still",
+                f"step {position.step}: the network moves pairs to validate on by {figures.moved_voxels:.2f} voxels,"
+                " next to nothing: raise warm_up, lower rate, or raise alpha",
             )
         if position.best is None or figures.score >= position.best:
             position = replace(position, best=figures.score, best_step=position.step)
@@ -278,14 +286,15 @@ def _held_back(scans: list[Prepared], recipe: Recipe, device: torch.device) -> l
     # The first pairs that differ, as far as there are as many.
     for number in range(20 * recipe.validation_pairs):
         pair = source.draw(number, plain=True)
-        found.setdefault(pair.name, pair)
+        found.setdefault(pair.name, replace(pair, shares=None))
         if len(found) == recipe.validation_pairs:
             break
     return list(found.values())
 
 
 def _rate(step: int, recipe: Recipe) -> float:
-    return 0.5 * (1 + math.cos(math.pi * step / recipe.steps)) if recipe.decay else 1.0
+    rise = min(1.0, (step + 1) / (recipe.warm_up + 1))
+    return rise * (0.5 * (1 + math.cos(math.pi * step / recipe.steps)) if recipe.decay else 1.0)
 
 
 def _claim(folder: Path, resume: bool) -> None:

@@ -22,11 +22,12 @@ _DARK, _RIM_MM = 0.1, 6.0
 
 
 class Cost(NamedTuple):
-    """The cost of a batch and its parts; `cost = alpha * metric + prior`."""
+    """The cost of a batch and its parts: `cost = alpha * metric + prior + label_weight * (1 - overlap)`."""
 
     cost: Float[Tensor, ""]
     metric: Float[Tensor, ""]
     prior: Float[Tensor, ""]
+    overlap: Float[Tensor, ""]
 
 
 class Objective(nn.Module):
@@ -35,6 +36,9 @@ class Objective(nn.Module):
     Snaauw et al. (EMBC 2022), eq. 3, for any metric; with MSE and LNCC it is VoxelMorph-diff's. All averages are over
     voxels, so that the weight means the same at every size. Network and metric are trained by the same gradient; the
     metric maximises its bound on information by what minimises the cost.
+
+    With `label_weight` the overlap of labelled structures is asked for as well, as in VoxelMorph (Balakrishnan et al.,
+    TMI 2019); with that alone, and images painted at random, it is SynthMorph (Hoffmann et al., TMI 2022).
     """
 
     def __init__(self, recipe: Recipe) -> None:
@@ -57,15 +61,27 @@ class Objective(nn.Module):
         fixed: Float[Tensor, "b c *shape"],
         moving: Float[Tensor, "b k *shape"],
         generators: Sequence[torch.Generator],
+        shares: tuple[Float[Tensor, "b s *shape"], Float[Tensor, "b s *shape"]] | None = None,
     ) -> Cost:
-        """The cost of a batch; what is random about each pair comes from its own generator."""
+        """The cost of a batch; what is random about each pair comes from its own generator.
+
+        `shares` are how much of each voxel of the fixed and of the moving image is of each structure.
+        """
+        recipe = self.recipe
         belief = self.belief(fixed, moving)
-        warped = sample_displaced(moving, belief.displaced(belief.draw(list(generators))))
+        shift = belief.displaced(belief.draw(list(generators)))
+        seen = moving if shares is None else torch.cat((moving, shares[1]), dim=1)
+        moved = sample_displaced(seen, shift)
+        warped, carried = moved[:, : moving.shape[1]], moved[:, moving.shape[1] :]
         metric = torch.stack(
             [self.compare(*pair) for pair in zip(fixed, warped, generators, strict=True)]
         ).mean()
-        prior = belief.prior(self.recipe.smoothness)
-        return Cost(self.recipe.alpha * metric + prior, metric, prior)
+        prior = belief.prior(recipe.smoothness)
+        cost = recipe.alpha * metric + prior
+        if shares is None:
+            return Cost(cost, metric, prior, torch.zeros_like(metric))
+        overlap = soft_dice(shares[0], carried)
+        return Cost(cost + recipe.label_weight * (1 - overlap), metric, prior, overlap)
 
     def lead(self, pairs: Iterable[tuple[Tensor, Tensor, torch.Generator]]) -> None:
         """The head start of a metric that learns: a step of its own on each pair as it lies, `(c, *shape)` each.
@@ -116,6 +132,16 @@ class Objective(nn.Module):
             weight = near_object(fixed, max(1, round(_RIM_MM / self.recipe.spacing_mm)))[None]
         cost: Tensor = self.metric(fixed[None], warped[None], weight)
         return cost
+
+
+def soft_dice(one: Float[Tensor, "b s *shape"], other: Float[Tensor, "b s *shape"]) -> Float[Tensor, ""]:
+    """The mean over structures of twice what both have over what each has, of shares of voxels (Milletari et al., 3DV
+    2016); those that are nowhere are left out. One where nothing is left.
+    """
+    flat = [shares.flatten(2).float() for shares in (one, other)]
+    both, all_of = (flat[0] * flat[1]).sum(2), flat[0].square().sum(2) + flat[1].square().sum(2)
+    there = all_of > 0
+    return (2 * both[there] / all_of[there]).mean() if bool(there.any()) else all_of.sum() + 1
 
 
 def near_object(image: Float[Tensor, " c *shape"], reach: int) -> Float[Tensor, "*shape"]:

@@ -28,8 +28,9 @@ def overfit(
     still = (pair.fixed, pair.moving)
     objective.lead((*still, seeded(recipe.seed, 8, n)) for n in range(recipe.head_start))
     optimiser = objective.optimiser()
+    shares = tuple(side[None] for side in pair.shares) if pair.shares else None
     for step in range(min(recipe.steps, _STEPS)):
-        cost = objective(pair.fixed[None], pair.moving[None], [seeded(recipe.seed, 7, step)])
+        cost = objective(pair.fixed[None], pair.moving[None], [seeded(recipe.seed, 7, step)], shares)
         optimiser.zero_grad()
         cost.cost.backward()
         optimiser.step()

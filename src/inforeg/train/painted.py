@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -54,6 +55,20 @@ class Fractions:
         inside = _summed(share * tissue[index], of_voxel).reshape(1, *shape)
         clefts = (_closed(inside) - inside).clamp(min=0)
         return cls(index, share, of_voxel, place[(slice(None), *middle)].contiguous(), inside, clefts)
+
+    def of_label(self, place: int) -> Float[Tensor, "*shape"]:
+        """How much of each voxel is of one label."""
+        found = self.share.new_zeros(self.labels.numel())
+        entries = (self.index == place).nonzero().flatten()
+        # A voxel has a label once at most.
+        found[self._voxels[entries]] = self.share[entries]
+        return found.reshape(self.labels.shape[1:])
+
+    @cached_property
+    def _voxels(self) -> Int[Tensor, " n"]:
+        """The voxel of each entry."""
+        lines = torch.arange(len(self.count), device=self.count.device)
+        return torch.repeat_interleave(lines, self.count)
 
     def mean(self, values: Float[Tensor, " k"]) -> Float[Tensor, " 1 *shape"]:
         """The mean over each voxel of what each label has."""

@@ -1,7 +1,7 @@
 """Pairs to learn from: drawn across subjects and contrasts, moved about, and shaded. The same number, the same pair."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,13 +20,18 @@ from inforeg.transforms import exponential
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """A pair on the canonical grid: images `(1, *shape)`, labels likewise where both have them, and what they are."""
+    """A pair on the canonical grid: images `(1, *shape)`, labels likewise where both have them, and what they are.
+
+    `shares` say how much of each voxel of the fixed and of the moving image is of each structure whose overlap is asked
+    for, `(structures, *shape)` each, moved as the images are; nothing anywhere where one of them has no label map.
+    """
 
     fixed: Tensor
     moving: Tensor
     fixed_labels: Tensor | None
     moving_labels: Tensor | None
     name: str
+    shares: tuple[Tensor, Tensor] | None = None
 
 
 def seeded(*numbers: int, device: torch.device | str = "cpu") -> torch.Generator:
@@ -70,6 +75,10 @@ class PairSource:
                     f"no {split} image can be had of contrast {contrast!r}: the contrasts listed are"
                     f" {', '.join(real) or 'none'}; list label maps to paint it from"
                 )
+        if recipe.label_weight > 0 and not self.labels:
+            raise UsageError(
+                "label_weight asks for label maps, and none is listed; list some, or leave it at 0"
+            )
         if recipe.subjects == "different" and len(set.union(*subjects.values())) < 2:
             raise UsageError(
                 f'expected at least two subjects for {split}, got one; list more, or say subjects = "any"'
@@ -90,13 +99,37 @@ class PairSource:
         sides.append(self._choose(self.moving, sides[0][0].subject, generator))
         images = [self._shown(*side, generator) for side in sides]
         maps = [self._map(scan) for scan, _, _ in sides]
+        if asked := self.recipe.label_weight > 0:
+            shares = self._shares([scan for scan, _, _ in sides], generator)
+            images = [torch.cat(both) for both in zip(images, shares, strict=True)]
         if not plain and self.recipe.augment > 0:
             images = augmented(images, self.recipe, generator)
             maps = [None, None]
         if any(m is None for m in maps):
             maps = [None, None]
         name = " to ".join(f"{scan.subject}_{contrast}" for scan, contrast, _ in reversed(sides))
-        return Drawn(images[0], images[1], maps[0], maps[1], name)
+        found = Drawn(images[0][:1], images[1][:1], maps[0], maps[1], name)
+        return replace(found, shares=(images[0][1:], images[1][1:])) if asked else found
+
+    def _shares(self, scans: Sequence[Prepared], generator: torch.Generator) -> list[Tensor]:
+        """How much of each voxel is of some structures that both scans have, for each scan."""
+        count = self.recipe.structures
+        if self.painter is None or any(id(scan) not in self.labels for scan in scans):
+            return [torch.zeros((count, *self.recipe.shape), device=self.device) for _ in scans]
+        found = [self.labels[id(scan)] for scan in scans]
+        there = [torch.zeros_like(self.painter.tissue, dtype=torch.bool) for _ in found]
+        for mask, fractions in zip(there, found, strict=True):
+            mask[fractions.index] = True
+        common = (there[0] & there[1] & ~self.painter.is_background[self.painter.tissue]).nonzero().flatten()
+        order = torch.rand(len(common), generator=generator, device=generator.device).argsort()
+        chosen = common[order.to(common.device)][:count].tolist()
+        shares = []
+        for fractions in found:
+            maps = torch.zeros((count, *self.recipe.shape), device=self.device)
+            for channel, label in enumerate(chosen):
+                maps[channel] = fractions.of_label(label)
+            shares.append(maps)
+        return shares
 
     def _choose(
         self, contrasts: Sequence[str], other: str | None, generator: torch.Generator
@@ -136,9 +169,12 @@ class PairSource:
 
 
 def augmented(
-    images: Sequence[Float[Tensor, " 1 *shape"]], recipe: Recipe, generator: torch.Generator
-) -> list[Float[Tensor, " 1 *shape"]]:
-    """Both images of a pair, moved together and a little apart, shaded and noisy, as the recipe says."""
+    images: Sequence[Float[Tensor, " c *shape"]], recipe: Recipe, generator: torch.Generator
+) -> list[Float[Tensor, " c *shape"]]:
+    """Both images of a pair, moved together and a little apart, shaded and noisy, as the recipe says.
+
+    Channels after the first are what goes along with an image: moved, and neither shaded nor noisy.
+    """
     shape = images[0].shape[1:]
     d, device = len(shape), images[0].device
     centre = (torch.tensor(shape, dtype=torch.float32) - 1) / 2
@@ -159,7 +195,7 @@ def augmented(
         ends = torch.tensor(shape, device=device).reshape(1, d, *[1] * d) - 0.5
         inside = ((voxel > -0.5) & (voxel < ends)).all(dim=1)
         seen = sample_where(image[None], voxel)[0] * inside
-        moved.append(_shaded(seen, recipe, generator))
+        moved.append(torch.cat((_shaded(seen[:1], recipe, generator), seen[1:])))
     return moved
 
 

@@ -93,6 +93,11 @@ class Recipe(Settings):
     """Weight of the metric beside the prior."""
     smoothness: Positive = 10.0
     """Strength of the prior's coupling of neighbouring velocities (lambda)."""
+    label_weight: AtLeastZero = 0.0
+    """Weight of how little labelled structures overlap (1 - soft Dice), where both images have a label map; 0: labels
+    paint images, and no more."""
+    structures: Annotated[int, Field(ge=1)] = 16
+    """How many structures, drawn anew for every pair, the overlap is taken of."""
 
     steps: Annotated[int, Field(ge=1)] = 2000
     """Steps of the optimiser."""
@@ -102,6 +107,8 @@ class Recipe(Settings):
     """Adam's rate for the network."""
     metric_rate: Positive | None = 3e-2
     """Its rate for what the metric learns, which is as good as an optimiser of its own; that of the network if none."""
+    warm_up: Annotated[int, Field(ge=0)] = 0
+    """Steps over which all rates rise from nothing. Adam's first steps are its boldest, and may break a network."""
     head_start: Annotated[int, Field(ge=0)] = 200
     """Steps by which a metric that learns is ahead: it sees pairs as they lie before the network moves anything."""
     clip: AtLeastZero = 1.0

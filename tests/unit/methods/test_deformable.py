@@ -89,6 +89,23 @@ def test_a_greater_smoothness_gives_a_smoother_field(ndim: int) -> None:
     assert 0 < even < 0.85 * rough
 
 
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_two_anatomies_are_expected_to_differ_more_than_one_does(ndim: int) -> None:
+    """By how evenly volumes change; and what is said of them goes after a smoothness that is given."""
+    images, points = pair(ndim, smooth(ndim, 5.0, 1)), landmarks(ndim)
+
+    def uneven(**settings: object) -> float:
+        way = brief(**settings)(*images).transform
+        return float(torch.linalg.det(way.jacobian(points)).log().std())
+
+    one, two = uneven(anatomies="one"), uneven(anatomies="two")
+    assert 0 < one < 0.9 * two
+    # What waves over a centimetre is one anatomy by what it shows.
+    assert uneven(anatomies="auto") == one
+    held = [uneven(anatomies=name, smoothness_mm=20.0) for name in ("one", "two")]
+    assert held[0] == held[1]
+
+
 def test_what_is_held_back_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """A note where the field was not safe as it was; here what is called safe is made strict."""
     images = pair(2, smooth(2, 5.0, 1))

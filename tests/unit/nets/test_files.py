@@ -8,8 +8,8 @@ from inforeg.errors import OutputExists, ReadError, UsageError
 from inforeg.nets import VelocityNet, VelocityNetSettings
 from inforeg.nets.canonical import Canonical
 from inforeg.nets.files import ModelFile, is_model, read_model, read_said, write_model
-from inforeg.nets.shipped import model_path, shipped
 from inforeg.nets.verify import tried
+from inforeg.shipped import model_path, shipped
 
 
 def made(seed=0, **settings):

@@ -264,6 +264,32 @@ def test_a_metric_that_has_seen_nothing_and_folds_are_warned_of(made_up, tmp_pat
     ]
 
 
+def test_a_network_that_moves_nothing_is_warned_of(made_up, tmp_path):
+    wanted = recipe(made_up, steps=100, rate=1e-9, log_every=50, validate_every=100)
+    (line,) = (w for w in train(wanted, tmp_path / "run", machine=CPU).warnings if w.startswith("still"))
+    assert line.startswith("still: step 100: the network moves pairs to validate on by 0.00 voxels")
+
+
+def test_rates_rise_and_fall(made_up):
+    wanted = recipe(made_up, steps=100, warm_up=9)
+    rates = [loop._rate(step, wanted) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1) and rates.index(max(rates)) == 9
+    assert max(rates) > 0.97 and rates[-1] < 0.001
+    assert loop._rate(0, recipe(made_up)) == 1 and loop._rate(70, recipe(made_up, decay=False)) == 1
+
+
+@pytest.mark.slow
+def test_overlap_of_structures_is_learnt_from_and_logged(bent, tmp_path):
+    """By labels alone, on subjects it has never seen."""
+    changes = {"metric": "mse", "alpha": 0.0, "label_weight": 100.0, "structures": 6, "warm_up": 20}
+    schedule = {"steps": 600, "validate_every": 600, "rate": 3e-3}
+    found = train(recipe(bent, **changes, **schedule), tmp_path / "run", machine=CPU).last
+    assert found.dice > found.dice_before + 0.01 and found.folds == 0
+    overlaps = [line["overlap"] for line in read_log(tmp_path / "run") if "overlap" in line]
+    assert len(overlaps) == 300 and all(0 < o < 1 for o in overlaps)
+    assert sum(overlaps[-50:]) > sum(overlaps[:50]) + 1
+
+
 def test_without_anyone_held_back_there_is_a_model_at_the_end(made_up, tmp_path):
     found = train(recipe(made_up, validation=0.0, test=0.0), tmp_path / "run", machine=CPU)
     assert found.last is None and found.best.best is None

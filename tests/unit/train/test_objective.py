@@ -7,7 +7,7 @@ from made_up import recipe
 from inforeg.errors import UsageError
 from inforeg.image.sample import sample_displaced
 from inforeg.metrics import LNCC, MINE, LocalMINE
-from inforeg.train.objective import Objective, metric_of
+from inforeg.train.objective import Objective, metric_of, soft_dice
 from inforeg.train.pairs import seeded
 
 
@@ -43,6 +43,36 @@ def test_the_published_losses(made_up):
         assert metric.network.sizes == (2, 30, 1)
     window = metric_of(recipe(made_up, metric="lncc"))
     assert isinstance(window, LNCC) and window.window_voxels == 9
+
+
+def test_soft_dice_of_what_is_the_same_and_what_is_apart():
+    one = torch.zeros(2, 3, 8, 8)
+    one[:, 0, :4], one[:, 1, 4:] = 1.0, 0.5
+    assert float(soft_dice(one, one)) == pytest.approx(1)
+    assert float(soft_dice(one, one.flip(2))) == 0
+    half = one.clone()
+    half[:, 0, :2] = 0
+    # 2 * 16 / (32 + 16) of the first structure, the second as it was; the third is nowhere.
+    assert float(soft_dice(one, half)) == pytest.approx((2 / 3 + 1) / 2)
+    assert float(soft_dice(torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 4))) == 1
+
+
+def test_overlap_alone_teaches_a_network(made_up):
+    """The metric weighs nothing: what is learnt is learnt from labels."""
+    objective = Objective(recipe(made_up, metric="mse", alpha=0.0, label_weight=10.0, smoothness=1.0))
+    square = torch.zeros(1, 1, 48, 64)
+    square[..., 14:34, 20:44] = 1
+    shifted = square.roll(3, dims=-2)
+    optimiser = torch.optim.Adam(objective.parameters(), lr=1e-3)
+    overlaps = []
+    for step in range(60):
+        found = objective(square, shifted, [seeded(1, step)], (square, shifted))
+        torch.testing.assert_close(found.cost, found.prior + 10 * (1 - found.overlap))
+        optimiser.zero_grad()
+        found.cost.backward()
+        optimiser.step()
+        overlaps.append(float(found.overlap.detach()))
+    assert overlaps[0] < 0.87 and overlaps[-1] > 0.95
 
 
 def test_settings_of_the_metric_are_taken_and_wrong_ones_are_named(made_up):

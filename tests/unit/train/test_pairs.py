@@ -109,6 +109,52 @@ def test_warps_bend_each_image_on_its_own_and_do_not_fold(made_up):
     assert float(inner.diff(dim=1).min()) > 0
 
 
+def test_shares_of_structures_are_those_of_the_label_maps(made_up, scans):
+    source = PairSource(scans, recipe(made_up, label_weight=1.0, structures=8))
+    pair = source.draw(3, plain=True)
+    for shares, labels in zip(pair.shares, (pair.fixed_labels, pair.moving_labels), strict=True):
+        assert tuple(shares.shape) == (8, 48, 64) and float(shares.min()) >= 0
+        # Six labels, each in a channel of its own, and two that stay empty; as fine as the labels: all or nothing.
+        found = [{int(i) for i in labels[0][share > 0.5].unique()} for share in shares]
+        assert sorted(len(f) for f in found) == [0, 0, 1, 1, 1, 1, 1, 1] and 0 not in set().union(*found)
+        torch.testing.assert_close(shares.sum(0), (labels[0] > 0).float())
+    same = [
+        [int(labels[0][share > 0.5][0]) for share in side[:6]]
+        for side, labels in zip(pair.shares, (pair.fixed_labels, pair.moving_labels), strict=True)
+    ]
+    assert same[0] == same[1]
+
+
+def test_shares_are_moved_along_with_their_image(made_up, scans):
+    wanted = recipe(
+        made_up,
+        label_weight=1.0,
+        structures=6,
+        shading=0.0,
+        noise=0.0,
+        synthetic=1.0,
+        texture=0.0,
+        jitter=0.0,
+        contrasts={"T1": {str(i): 0.8 for i in range(1, 7)}},
+        moving=("T1",),
+    )
+    still = PairSource(scans, wanted.replace(augment=0.0)).draw(5)
+    moved = PairSource(scans, wanted.replace(warp_mm=4.0, flip=False)).draw(5)
+    assert not torch.equal(still.shares[1], moved.shares[1])
+    for image, shares in zip((moved.fixed, moved.moving), moved.shares, strict=True):
+        # Everything labelled is equally bright here, so that image and shares have the same outline.
+        both = ((image[0] > 0.4) & (shares.sum(0) > 0.5)).sum()
+        assert float(2 * both / ((image[0] > 0.4).sum() + (shares.sum(0) > 0.5).sum())) > 0.97
+
+
+def test_images_without_label_maps_have_nothing_to_overlap(made_up, scans):
+    bare = [replace(scan, labels=None) if scan.contrast == "T1" else scan for scan in scans]
+    pair = PairSource(bare, recipe(made_up, label_weight=1.0)).draw(0)
+    assert all(float(shares.abs().sum()) == 0 for shares in pair.shares)
+    with pytest.raises(UsageError, match="label_weight asks for label maps, and none is listed"):
+        PairSource([replace(scan, labels=None) for scan in scans], recipe(made_up, label_weight=1.0))
+
+
 def test_too_little_to_draw_from_is_said(made_up, scans):
     with pytest.raises(
         UsageError, match="no train image can be had of contrast 'PD': the contrasts listed are T1, T2"

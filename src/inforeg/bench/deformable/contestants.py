@@ -89,12 +89,15 @@ class Ours:
     def answer(self, job: Job) -> Answer:
         out = job.folder / "out"
         command = [_program(), "register", "-f", str(job.fixed), "-m", str(job.moving), "-o", str(out)]
-        command += ["-t", self.transform, "--init", "header", "--device", "cpu", "-q"]
-        command += ["-j", str(job.threads), "--seed", str(job.seed), *self.arguments]
+        command += ["--device", "cpu", "-q", "-j", str(job.threads), *self.arguments]
         if self.settings:
+            # A file of settings says all of it.
             chosen = job.folder / "settings.json"
-            chosen.write_text(json.dumps(dict(self.settings)), encoding="utf-8")
+            said = {"method": "svf", "stages": [], "init": "header", "seed": job.seed, **self.settings}
+            chosen.write_text(json.dumps(said), encoding="utf-8")
             command += ["--settings", str(chosen)]
+        else:
+            command += ["-t", self.transform, "--init", "header", "--seed", str(job.seed)]
         taken = run_measured(command, job.folder, job.threads, job.limit_s)
         _check(taken, job, allowed=(0, _DOUBTS))
         found, back = (_one(out, name, taken) for name in ("transform", "inverse"))
@@ -189,6 +192,8 @@ OURS = "svf"
 VARIANTS: dict[str, Ours] = {
     OURS: Ours(),
     "auto": Ours(transform="auto"),
+    # Told that these are two people.
+    "svf-two": Ours(settings={"anatomies": "two"}),
     "svf-mi": Ours(("--metric", "mi")),
     "svf-nmi": Ours(("--metric", "nmi")),
     "svf-lncc": Ours(("--metric", "lncc")),

@@ -17,7 +17,8 @@ from inforeg.train import checkpoint
 from inforeg.train.objective import metric_of
 
 PEERS = ("syn-mi", "svf")
-REFINED = "+svf"
+# A first seed is refined by 20 steps, and by 40, of which some are at full resolution.
+REFINED = ("+svf", "+svf40")
 
 
 def contestants(output: Path, wanted: Sequence[Network]) -> dict[str, Contestant]:
@@ -29,7 +30,7 @@ def contestants(output: Path, wanted: Sequence[Network]) -> dict[str, Contestant
             continue
         found[network.name] = Ours(("--method", str(path)))
         if network.seed == 0 and network.alpha is None:
-            found[network.name + REFINED] = Ours(("--method", f"{path}{REFINED}"))
+            found |= {network.name + more: Ours(("--method", f"{path}{more}")) for more in REFINED}
     return found
 
 

@@ -8,6 +8,7 @@ from inforeg.bench.deformable.results import Row
 from inforeg.bench.deformable.table import NONE, as_table, paired_p
 from inforeg.bench.vm_mine.networks import KINDS
 from inforeg.bench.vm_mine.sets import SETS
+from inforeg.shipped import refined
 
 OTHERS = {
     "syn-mi": "ANTs SyN (MI)",
@@ -106,12 +107,13 @@ def _groups(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
     ):
         kind = _kind(row.method)
         title = OTHERS.get(kind) or (KINDS[kind].title if kind in KINDS else kind)
-        titles.setdefault(title + (", refined by 20 steps" if "+" in row.method else ""), []).append(row)
+        _, steps = refined(row.method)
+        titles.setdefault(title + (f", refined by {steps} steps" if steps else ""), []).append(row)
     return list(titles.items())
 
 
 def _kind(method: str) -> str:
-    return _WEIGHT.sub("", _SEED.sub("", method.removesuffix("+svf")))
+    return _WEIGHT.sub("", _SEED.sub("", refined(method)[0]))
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -100,7 +100,12 @@ class Spectrum:
         low, high = (log(edge) for edge in _BETWEEN)
         line = float(more[(low <= _KNOTS) & (high >= _KNOTS)].mean())
         rough = 1 / (1 + exp((_LINE - line) / _SHARPNESS))
-        return replace(self, more=torch.lerp(more, torch.full_like(more, _ROUGH), rough)), rough
+        two = self.of_two_anatomies()._more()
+        return replace(self, more=torch.lerp(more, two, rough)), rough
+
+    def of_two_anatomies(self) -> "Spectrum":
+        """What is expected where it is known that two anatomies differ."""
+        return replace(self, more=torch.full_like(_KNOTS, _ROUGH))
 
     def _more(self) -> Tensor:
         return torch.zeros_like(_KNOTS) if self.more is None else self.more

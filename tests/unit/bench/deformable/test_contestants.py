@@ -60,19 +60,23 @@ def test_what_is_asked_of_our_command(data, tmp_path, monkeypatch):
     monkeypatch.setattr(contestants, "run_measured", fake)
     job = Job(Path("f.nii"), Path("m.nii"), tmp_path, 2, 5, 10.0)
     with pytest.raises(NoAnswer, match="ended with code 2: inforeg: error: no") as failure:
-        Ours(("--metric", "mine_local"), {"neighbourhood_mm": 8.0}).answer(job)
+        Ours(("--metric", "mine_local")).answer(job)
     assert failure.value.taken.code == 2
-    (command,) = seen
-    said = " ".join(command)
-    for words in (
-        "register -f f.nii -m m.nii",
-        "-t svf --init header",
-        "-j 2",
-        "--seed 5",
-        "--metric mine_local --settings",
-    ):
-        assert words in said
-    assert json.loads(Path(command[-1]).read_text(encoding="utf-8")) == {"neighbourhood_mm": 8.0}
+    with pytest.raises(NoAnswer):
+        Ours(settings={"neighbourhood_mm": 8.0}).answer(job)
+    by_words, by_file = (" ".join(command) for command in seen)
+    both = "register -f f.nii -m m.nii -o", "-j 2"
+    assert all(words in by_words for words in (*both, "-t svf --init header --seed 5", "--metric mine_local"))
+    # Settings say it all, and nothing stands beside them.
+    assert all(words in by_file for words in both)
+    assert not any(flag in by_file for flag in ("-t ", "--init", "--seed"))
+    assert json.loads(Path(seen[1][-1]).read_text(encoding="utf-8")) == {
+        "method": "svf",
+        "stages": [],
+        "init": "header",
+        "seed": 5,
+        "neighbourhood_mm": 8.0,
+    }
 
 
 def test_what_takes_too_long_is_no_answer(data, tmp_path):

@@ -1,11 +1,14 @@
-"""The models that inforeg ships, by name."""
+"""The models that inforeg ships, by name, and how a user names a model. Nothing heavy is imported for it."""
 
+import re
 from pathlib import Path
 
 from inforeg.errors import UsageError, did_you_mean
 
 ENDING = ".safetensors"
-FOLDER = Path(__file__).parent / "weights"
+FOLDER = Path(__file__).parent / "nets" / "weights"
+# What goes after a model's name to refine what it says; by 20 steps where it says no number.
+_REFINED, _STEPS = re.compile(r"\+svf(\d{0,4})$"), 20
 
 
 def shipped() -> dict[str, Path]:
@@ -28,3 +31,9 @@ def model_path(name: str) -> Path:
 def names_model(name: str) -> bool:
     """Whether a name is that of a shipped model, or of a file that could be one."""
     return name in shipped() or Path(name).suffix == ENDING
+
+
+def refined(name: str) -> tuple[str, int]:
+    """The model's name in `MODEL`, `MODEL+svf` and `MODEL+svf60`, and by how many steps it is refined."""
+    found = _REFINED.search(name)
+    return (name[: found.start()], int(found[1] or _STEPS)) if found else (name, 0)
