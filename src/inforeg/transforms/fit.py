@@ -1,10 +1,11 @@
-"""Closed-form linear transforms from paired points (weighted least squares and Procrustes)."""
+"""Linear transforms from paired points (weighted least squares and Procrustes), with what is wrong with them said."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from inforeg.errors import UsageError
+from inforeg.transforms import closed_form
 from inforeg.transforms.linear import Linear
 
 
@@ -70,22 +71,15 @@ def fit_similarity(
 def _procrustes(fixed: Tensor, moving: Tensor, weights: Tensor | None, with_scale: bool) -> Linear:
     d = fixed.shape[-1]
     p, q, w = paired_points(fixed, moving, weights, d)
-    p_mean, q_mean = w @ p, w @ q
-    p, q = p - p_mean, q - q_mean
-    if d == 3 and float(torch.linalg.svdvals(w.sqrt()[:, None] * p)[1]) <= 1e-9 * float(p.abs().max()):
+    spread = w.sqrt()[:, None] * (p - w @ p).detach()
+    if d == 3 and float(torch.linalg.svdvals(spread)[1]) <= 1e-9 * float(spread.abs().max()):
         raise UsageError(
             "expected points that do not all coincide or lie on one line, which leaves a rotation open"
         )
-    u, s, vt = torch.linalg.svd(q.T @ (w[:, None] * p))
-    sign = torch.ones(d, dtype=torch.float64)
-    sign[-1] = torch.sign(torch.linalg.det(u @ vt))
-    linear = u @ torch.diag(sign) @ vt
-    if with_scale:
-        spread = (w * p.square().sum(-1)).sum()
-        if float(spread) <= 0:
-            raise UsageError("expected points that do not all coincide")
-        linear = linear * ((s * sign).sum() / spread)
-    return Linear.about(linear, p_mean, q_mean - p_mean)
+    if with_scale and float(spread.square().sum()) <= 0:
+        raise UsageError("expected points that do not all coincide")
+    solve = closed_form.similarity if with_scale else closed_form.rigid
+    return Linear(solve(p[None], q[None], w[None])[0])
 
 
 def fit_affine(
@@ -93,25 +87,27 @@ def fit_affine(
     moving_points_mm: Float[Tensor, "m e"],
     weights: Float[Tensor, " n"] | None = None,
     ridge: float = 0.0,
+    *,
+    symmetric: bool = False,
 ) -> Linear:
-    """The affine transform nearest in the weighted mean square, with an optional ridge towards a pure shift.
+    """The affine transform nearest in the weighted mean square, with an optional ridge towards the rigid fit.
 
     `ridge` is relative to the mean spread of the points; with it, coplanar points give a transform that does
-    nothing across their plane instead of failing. Without it, raises `UsageError` for fewer than `d + 1` pairs or
-    pairs that do not span the space. The fit is not symmetric: swapping the point sets does not give the inverse.
+    nothing but turn across their plane instead of failing. Without it, raises `UsageError` for fewer than `d + 1` pairs
+    or pairs that do not span the space. Swapping the point sets does not give the inverse, unless `symmetric`: then it
+    is the geometric mean of the fit and of the inverse of the fit back.
     """
     d = fixed_points_mm.shape[-1]
     p, q, w = paired_points(fixed_points_mm, moving_points_mm, weights, 1 if ridge > 0 else d + 1)
-    p_mean, q_mean = w @ p, w @ q
-    p, q = p - p_mean, q - q_mean
-    scatter = p.T @ (w[:, None] * p)
-    penalty = ridge * scatter.trace() / d * torch.eye(d, dtype=torch.float64)
-    if ridge > 0 and float(scatter.trace()) <= 0:
-        return Linear.translation(q_mean - p_mean)
-    if float(torch.linalg.cond(scatter + penalty)) > 1e12:
-        raise UsageError(
-            "expected points that span the space; these lie in one plane or line: give more, or a ridge"
-        )
-    # The residual to the identity is fitted, so that the ridge pulls towards it and not towards zero.
-    change = torch.linalg.solve(scatter + penalty, p.T @ (w[:, None] * (q - p))).T
-    return Linear.about(torch.eye(d, dtype=torch.float64) + change, p_mean, q_mean - p_mean)
+    for points in (p, q) if symmetric else (p,):
+        away = (points - w @ points).detach()
+        scatter = away.T @ (w[:, None] * away)
+        if ridge > 0 and float(scatter.trace()) <= 0:
+            return fit_translation(p, q, w)
+        penalty = ridge * scatter.trace() / d * torch.eye(d, dtype=torch.float64)
+        if float(torch.linalg.cond(scatter + penalty)) > 1e12:
+            raise UsageError(
+                "expected points that span the space; these lie in one plane or line: give more, or a ridge"
+            )
+    solve = closed_form.symmetric_affine if symmetric else closed_form.affine
+    return Linear(solve(p[None], q[None], w[None], ridge)[0])

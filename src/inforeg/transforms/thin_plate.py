@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from inforeg.errors import NotInvertible, UsageError
+from inforeg.transforms import closed_form
 from inforeg.transforms.base import Transform, in_chunks
 from inforeg.transforms.fit import paired_points
 from inforeg.transforms.linear import Linear
@@ -70,7 +71,8 @@ class ThinPlate(Transform):
 
     def _moved(self, points: Tensor) -> Tensor:
         exact = points.to(torch.float64)
-        bent = _kernel(_distances(exact, self.control_points_mm.to(points.device)), self.ndim)
+        apart = closed_form.distances(exact, self.control_points_mm.to(points.device))
+        bent = closed_form.kernel(apart, self.ndim)
         return (self.affine(exact) + bent @ self.weights.to(points.device)).to(points.dtype)
 
     def _derivatives(self, points: Tensor) -> Tensor:
@@ -117,38 +119,10 @@ def fit_thin_plate(
         raise UsageError(
             f"expected fixed points that span the space; these {count} lie on one {what}, or coincide: give more"
         )
-    p = (fixed - centre) / scale_mm
-    apart = _distances(p, p)
     if smoothing == 0:
-        _refuse_coincident(apart.detach())
-    ones = torch.cat((torch.ones(count, 1, dtype=p.dtype), p), dim=1)
-    system = torch.cat(
-        (
-            torch.cat((_kernel(apart, d) + torch.diag(smoothing * share.mean() / share), ones), dim=1),
-            torch.cat((ones.T, torch.zeros(d + 1, d + 1, dtype=p.dtype)), dim=1),
-        )
-    )
-    # The displacement is fitted, so that points that stay leave exactly the identity.
-    wanted = torch.cat((moving - fixed, torch.zeros(d + 1, d, dtype=p.dtype)))
-    solved = torch.linalg.solve(system, wanted)
-    bends, shift, slopes = solved[:count], solved[count], solved[count + 1 :].T / scale_mm
-    if d == 2:
-        # log(r / scale) is log(r) less a constant, whose part in the sum is a shift: bends sum to no line.
-        shift = shift - scale_mm.log() * (bends * p.square().sum(dim=1, keepdim=True)).sum(dim=0)
-    affine = Linear.about(torch.eye(d, dtype=p.dtype) + slopes, centre, shift)
-    return ThinPlate(fixed, bends / (scale_mm if d == 3 else scale_mm.square()), affine)
-
-
-def _distances(a: Tensor, b: Tensor) -> Tensor:
-    # The default takes them from a product of matrices, which leaves no digits where points are near.
-    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
-
-
-def _kernel(r: Tensor, ndim: int) -> Tensor:
-    if ndim == 3:
-        return -r
-    # Clamped for its gradient at 0.
-    return r.square() * r.clamp(min=torch.finfo(r.dtype).tiny).log()
+        _refuse_coincident(closed_form.distances(fixed, fixed).detach() / scale_mm.detach())
+    bends, affine = closed_form.thin_plate(fixed[None], moving[None], smoothing, share[None])
+    return ThinPlate(fixed, bends[0], Linear(affine[0]))
 
 
 def _refuse_coincident(apart: Tensor) -> None:
