@@ -86,7 +86,7 @@ def nearest_rotation(matrices: Float[Tensor, "b d d"]) -> Float[Tensor, "b d d"]
     Its derivative needs sums of singular values, and not their differences as that of the decomposition does: points
     that spread alike in two directions are no trouble.
     """
-    found: Tensor = _NearestRotation.apply(matrices)
+    found: Tensor = _NearestRotation.apply(matrices)  # type: ignore[no-untyped-call]
     return found
 
 
@@ -96,7 +96,7 @@ class _NearestRotation(torch.autograd.Function):
         u, s, vt = torch.linalg.svd(matrices)
         sign = torch.ones_like(s)
         sign[:, -1] = torch.where(torch.linalg.det(u @ vt) < 0, -1.0, 1.0)
-        turn = u @ (sign[..., None] * vt)
+        turn: Tensor = u @ (sign[..., None] * vt)
         context.save_for_backward(turn, s * sign, vt)
         return turn
 
@@ -109,7 +109,8 @@ class _NearestRotation(torch.autograd.Function):
         # Where two values cancel any turn about the third axis does as well, and none is better.
         least = 1e-9 * values.abs().amax(-1)[..., None, None].clamp(min=torch.finfo(values.dtype).tiny)
         inner = torch.where(sums.abs() > least, (inner - inner.mT) / sums, 0.0)
-        return turn @ vt.mT @ inner @ vt
+        found: Tensor = turn @ vt.mT @ inner @ vt
+        return found
 
 
 def thin_plate(
