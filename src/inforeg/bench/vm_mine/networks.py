@@ -64,7 +64,7 @@ KINDS: dict[str, Kind] = {
             "rate": 1e-3,
             "warm_up": 200,
         },
-        times=4,
+        times=3,
     ),
 }
 
