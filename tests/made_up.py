@@ -3,7 +3,7 @@
 import pytest
 
 from inforeg.train.made_up import write_example
-from inforeg.train.recipe import Recipe
+from inforeg.train.recipes import VelocityRecipe
 
 WIDTHS = {"encoder": (8, 16, 16), "decoder": (16, 16, 16), "extra": (16, 8)}
 
@@ -36,4 +36,4 @@ def recipe(folder, **changes):
         "precision": "32",
         "seed": 3,
     }
-    return Recipe(**{**values, **changes})
+    return VelocityRecipe(**{**values, **changes})

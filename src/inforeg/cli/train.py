@@ -48,7 +48,7 @@ def train(
     console.start(quiet, verbose, debug)
     names.device(device)
     if example:
-        from inforeg.train.recipe import example as example_recipe
+        from inforeg.train.recipes import example as example_recipe
 
         console.say(example_recipe())
         return 0
@@ -61,9 +61,9 @@ def train(
 
     from inforeg.train.loop import train as run
     from inforeg.train.machine import Machine, follows
-    from inforeg.train.recipe import Recipe
+    from inforeg.train.recipes import VelocityRecipe, read_recipe
 
-    wanted = Recipe.read(recipe)
+    wanted = read_recipe(recipe)
     # Of several ranks the first one speaks.
     quiet = quiet or follows()
 
@@ -71,6 +71,10 @@ def train(
         console.say(line, quiet)
 
     if overfit_pair:
+        if not isinstance(wanted, VelocityRecipe):
+            raise UsageError(
+                "--overfit-pair: expected a recipe of a velocity network; of keypoints, look at `anchor`"
+            )
         from inforeg.train.overfit import overfit
 
         before, after = overfit(wanted, output, say=say)
@@ -88,11 +92,8 @@ def train(
         )
     for warning in done.warnings:
         console.say(f"warning: {warning}", quiet)
-    if done.best.best is not None:
-        figure = "Dice" if done.last is not None and done.last.dice is not None else "NMI"
-        console.say(
-            f"best at step {done.best.best_step} of {done.steps}: {figure} {done.best.best:.4f} on pairs held back",
-            quiet,
-        )
+    if done.last is not None and done.best.best is not None:
+        best = done.last.score_in_words(done.best.best)
+        console.say(f"best at step {done.best.best_step} of {done.steps}: {best} on pairs held back", quiet)
     console.say(f"written: {output / 'model.safetensors'}; use it with inforeg register --method", quiet)
     return 0

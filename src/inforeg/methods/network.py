@@ -17,8 +17,9 @@ from inforeg.methods.method import Progress
 from inforeg.methods.pair import prepare_pair
 from inforeg.methods.result import Result, Stage
 from inforeg.methods.starting import Init, find_start
-from inforeg.nets.canonical import seen_on
-from inforeg.nets.files import ModelFile, read_model, read_sizes
+from inforeg.nets import VelocityNet, VelocityNetSettings
+from inforeg.nets.canonical import Canonical, seen_on
+from inforeg.nets.files import read_model, read_sizes
 from inforeg.settings import Settings
 from inforeg.shipped import model_path
 from inforeg.transforms import Linear, Velocity
@@ -60,7 +61,7 @@ class Network(NetworkSettings):
     def model_bytes(self) -> int:
         """What the network takes at most while it looks, by what its file says. Raises `ReadError` for no model."""
         net, canonical = read_sizes(model_path(self.model))
-        return prod(canonical.shape) * net.bytes_a_voxel()
+        return prod(canonical.shape) * net.bytes_a_voxel() if isinstance(net, VelocityNetSettings) else 0
 
     def __call__(
         self,
@@ -82,6 +83,10 @@ class Network(NetworkSettings):
         began = perf_counter()
         report = progress or (lambda _name, _share: None)
         model = read_model(model_path(self.model), fixed.data.device)
+        if not isinstance(model.net, VelocityNet):
+            raise UsageError(
+                f"expected a model that says velocities, and {self.model} is of kind {model.kind}"
+            )
         ndim = model.net.settings.ndim
         if fixed.grid.ndim != ndim:
             raise PairError(
@@ -101,7 +106,7 @@ class Network(NetworkSettings):
             found = find_start(pair, self.init, "rigid", start, generator)
             given = found.best.transform
         report("network", 0.6)
-        velocity, said = _look(model, fixed, moving, given)
+        velocity, said = _look(model.net, model.canonical, fixed, moving, given)
         anatomies: Anatomies = "two" if model.between_subjects else "one"
         run = DenseRun(pair, given, None, generator, anatomies=anatomies)
         stage, more = run.refined(
@@ -125,14 +130,15 @@ class Network(NetworkSettings):
 
 
 @torch.no_grad()
-def _look(model: ModelFile, fixed: Image, moving: Image, linear: Linear) -> tuple[Velocity, list[str]]:
+def _look(
+    net: VelocityNet, canonical: Canonical, fixed: Image, moving: Image, linear: Linear
+) -> tuple[Velocity, list[str]]:
     """What the network says of a pair: a velocity field in the fixed image's world, and what to note of it."""
-    canonical = model.canonical
     object = object_of(fixed)
     centre, radius = object.centre_mm, object.radius_mm
     grid = canonical.around(centre)
     seen = [seen_on(fixed, canonical, grid), seen_on(moving, canonical, grid, linear)]
-    belief = model.net(*[image.data for image in seen])
+    belief = net(*[image.data for image in seen])
     half = belief.at_half(belief.mean)
     notes = []
     if not canonical.holds(radius):

@@ -13,11 +13,19 @@ from safetensors.torch import save_file
 from inforeg.errors import InforegError, ReadError, UsageError
 from inforeg.io import atomic_path
 from inforeg.nets.canonical import Canonical
+from inforeg.nets.keypoint_net import KeypointNet, KeypointNetSettings
 from inforeg.nets.velocity_net import VelocityNet, VelocityNetSettings
 
 FORMAT = 1
-VELOCITY = "velocity"
+VELOCITY, KEYPOINTS = "velocity", "keypoints"
 _KEY = "inforeg"
+Net = VelocityNet | KeypointNet
+NetSettings = VelocityNetSettings | KeypointNetSettings
+# A kind of network is a line here.
+_KINDS: dict[str, tuple[type[NetSettings], type[Net]]] = {
+    VELOCITY: (VelocityNetSettings, VelocityNet),
+    KEYPOINTS: (KeypointNetSettings, KeypointNet),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,10 +36,15 @@ class ModelFile:
     `figures`; `summary` is its one line.
     """
 
-    net: VelocityNet
+    net: Net
     canonical: Canonical
     card: Mapping[str, Any]
     path: Path | None = None
+
+    @property
+    def kind(self) -> str:
+        """What kind of network it is."""
+        return next(kind for kind, (_, net) in _KINDS.items() if isinstance(self.net, net))
 
     @property
     def summary(self) -> str:
@@ -54,7 +67,7 @@ def write_model(model: ModelFile, path: Path, *, overwrite: bool = False) -> Non
     """Write a model file; raises `OutputExists` where it is there and `overwrite` is not given."""
     said = {
         "format": FORMAT,
-        "kind": VELOCITY,
+        "kind": model.kind,
         "net": model.net.settings.to_dict(),
         "canonical": model.canonical.to_dict(),
         "card": dict(model.card),
@@ -86,18 +99,18 @@ def read_said(path: Path) -> dict[str, Any]:
         raise ReadError(
             f"{path} is of format {said['format']}, and this inforeg knows up to {FORMAT}: renew it"
         )
-    if said.get("kind") != VELOCITY:
-        raise ReadError(f"expected a model of kind {VELOCITY}, got {said.get('kind')!r} in {path}")
+    if said.get("kind") not in _KINDS:
+        raise ReadError(f"expected a model of kind {' or '.join(_KINDS)}, got {said.get('kind')!r} in {path}")
     return said
 
 
-def read_sizes(path: Path) -> tuple[VelocityNetSettings, Canonical]:
+def read_sizes(path: Path) -> tuple[NetSettings, Canonical]:
     """The network's settings and the grid it sees, without its weights. Raises `ReadError` where a file has neither."""
     said = read_said(path)
     if not isinstance(said.get("net"), dict) or not isinstance(said.get("canonical"), dict):
         raise ReadError(f"{path} does not hold the model it says it does: no network, or no grid it sees")
     try:
-        settings = VelocityNetSettings.from_dict(said["net"])
+        settings = _KINDS[said["kind"]][0].from_dict(said["net"])
         canonical = Canonical.from_dict(said["canonical"])
     except UsageError as error:
         raise ReadError(f"{path} does not hold the model it says it does: {error}") from None
@@ -113,8 +126,10 @@ def read_model(path: Path, device: torch.device | str = "cpu") -> ModelFile:
     """A model, ready to use. Raises `ReadError` where the file does not hold what it says, or weights that are no
     numbers."""
     settings, canonical = read_sizes(path)
+    said = read_said(path)
+    kind: Any = _KINDS[said["kind"]][1]
     try:
-        net = VelocityNet(settings)
+        net: Net = kind(settings)
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         net.load_state_dict(tensors)
@@ -122,7 +137,7 @@ def read_model(path: Path, device: torch.device | str = "cpu") -> ModelFile:
         raise ReadError(f"{path} does not hold the model it says it does: {error}") from None
     if not all(bool(torch.isfinite(p).all()) for p in net.parameters()):
         raise ReadError(f"{path} holds weights that are NaN or infinite; train it again")
-    card = read_said(path).get("card")
+    card = said.get("card")
     net.eval()
     return ModelFile(net.to(device), canonical, card if isinstance(card, dict) else {}, path)
 

@@ -40,6 +40,11 @@ class VelocityNetSettings(Settings):
     checkpointing: bool = False
     """Compute what is between blocks again for the gradient, and do not keep it: a third more work, less memory."""
 
+    @property
+    def multiple(self) -> int:
+        """Of which images' sizes have to be multiples."""
+        return 1 << len(self.encoder)
+
     def bytes_a_voxel(self) -> int:
         """What a look takes at most, in bytes for each voxel of the images; measured, it is from 0.97 of that down."""
         first, last = self.encoder[0], self.decoder[-1]

@@ -1,47 +1,66 @@
-"""Whether a model does what a model has to do, tried on a pair that is made up."""
+"""Whether a model does what a model has to do, tried on images that are made up."""
 
 from time import perf_counter
 
 import torch
+from torch import Tensor
 
 from inforeg.errors import ReadError
 from inforeg.nets.files import ModelFile
+from inforeg.nets.keypoint_net import KeypointNet
+from inforeg.nets.velocity_net import VelocityNet
 
 
 @torch.no_grad()
 def tried(model: ModelFile) -> dict[str, float]:
-    """Let a network look at two noisy balls, one of them larger; raises `ReadError` where what it says is no field.
+    """Let a network look at a noisy ball, or two of them; raises `ReadError` where what it says makes no sense.
 
-    Returns the seconds it took, how far it moves things on average and at most, in mm, and its number of parameters.
+    Returns the seconds it took, its number of parameters, and how far it moves things, or how far its points lie from
+    the ball's middle, on average and at most, in mm.
     """
-    settings, canonical = model.net.settings, model.canonical
-    lines = torch.meshgrid(*[torch.linspace(-1, 1, n) for n in canonical.shape], indexing="ij")
-    radius = torch.stack(lines).square().sum(0).sqrt()
-    generator = torch.Generator().manual_seed(0)
-    device = next(model.net.parameters()).device
-    seen = []
-    for size, channels in zip((0.5, 0.6), settings.channels, strict=True):
-        ball = torch.sigmoid((size - radius) * 20)
-        noise = 0.1 * torch.rand((1, channels, *canonical.shape), generator=generator)
-        seen.append((ball * (0.8 + noise)).to(device))
     began = perf_counter()
-    belief = model.net(*seen)
-    moved = belief.displaced(belief.mean) * canonical.spacing_mm
-    seconds = perf_counter() - began
+    length = _moves(model, model.net) if isinstance(model.net, VelocityNet) else _points(model, model.net)
+    return {
+        "seconds": perf_counter() - began,
+        "mean_mm": float(length.mean()),
+        "largest_mm": float(length.max()),
+        "parameters": float(model.parameters),
+    }
+
+
+def _moves(model: ModelFile, net: VelocityNet) -> Tensor:
+    balls = [
+        _ball(model, size, channels) for size, channels in zip((0.5, 0.6), net.settings.channels, strict=True)
+    ]
+    belief = net(*balls)
+    moved = belief.displaced(belief.mean) * model.canonical.spacing_mm
     if not bool(torch.isfinite(moved).all()) or not bool(torch.isfinite(belief.log_variance).all()):
         raise ReadError(
             f"the model in {model.path} says NaN or infinity of a plain pair of images; train it again"
         )
-    length = moved.norm(dim=1)
-    view_mm = min(canonical.shape) * canonical.spacing_mm
+    length: Tensor = moved.norm(dim=1)
+    view_mm = min(model.canonical.shape) * model.canonical.spacing_mm
     if float(length.max()) > view_mm:
         raise ReadError(
             f"the model in {model.path} moves a plain pair of images by {float(length.max()):.3g} mm, out of the"
             f" {view_mm:.3g} mm it sees; train it again"
         )
-    return {
-        "seconds": seconds,
-        "mean_mm": float(length.mean()),
-        "largest_mm": float(length.max()),
-        "parameters": float(model.parameters),
-    }
+    return length
+
+
+def _points(model: ModelFile, net: KeypointNet) -> Tensor:
+    found = net(_ball(model, 0.6, net.settings.channels))
+    if not bool(torch.isfinite(found.voxel).all()) or not bool(torch.isfinite(found.weights).all()):
+        raise ReadError(f"the model in {model.path} says NaN or infinity of a plain image; train it again")
+    middle = (torch.tensor(model.canonical.shape, device=found.voxel.device) - 1) / 2
+    away: Tensor = (found.voxel - middle).norm(dim=-1) * model.canonical.spacing_mm
+    return away
+
+
+def _ball(model: ModelFile, size: float, channels: int) -> Tensor:
+    shape = model.canonical.shape
+    lines = torch.meshgrid(*[torch.linspace(-1, 1, n) for n in shape], indexing="ij")
+    inside = torch.sigmoid((size - torch.stack(lines).square().sum(0).sqrt()) * 20)
+    generator = torch.Generator().manual_seed(round(100 * size))
+    noise = 0.1 * torch.rand((1, channels, *shape), generator=generator)
+    return (inside * (0.8 + noise)).to(next(model.net.parameters()).device)

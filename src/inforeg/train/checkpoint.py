@@ -12,8 +12,8 @@ from torch import Tensor
 
 from inforeg.errors import ReadError, UsageError
 from inforeg.io import atomic_path
-from inforeg.train.objective import Objective
 from inforeg.train.recipe import Recipe
+from inforeg.train.task import Objective
 
 NAME = "checkpoint.safetensors"
 _MOMENTS = ("exp_avg", "exp_avg_sq")

@@ -1,4 +1,4 @@
-"""What one step of training minimises: a network, a metric that may learn along, and the prior on velocities."""
+"""What one step minimises: a velocity network, a metric that may learn along, and the prior on velocities."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from inforeg.errors import UsageError
 from inforeg.image.sample import sample_displaced
@@ -14,6 +14,8 @@ from inforeg.metrics import LNCC, METRICS, DonskerVaradhan, LocalMINE, Metric
 from inforeg.nets import VelocityBelief, VelocityNet
 from inforeg.solve.sampler import dilate
 from inforeg.train.recipe import Recipe
+from inforeg.train.recipes import VelocityRecipe
+from inforeg.train.task import Objective
 
 # What the paper has in voxels of 1 mm.
 _NEIGHBOURHOOD_MM = 8.0
@@ -27,10 +29,15 @@ class Cost(NamedTuple):
     cost: Float[Tensor, ""]
     metric: Float[Tensor, ""]
     prior: Float[Tensor, ""]
-    overlap: Float[Tensor, ""]
+    overlap: Float[Tensor, ""] | None = None
+
+    def parts(self) -> dict[str, Tensor]:
+        """What the log has of it; the overlap where labels are learnt from."""
+        found = {"cost": self.cost, "metric": self.metric, "prior": self.prior}
+        return found if self.overlap is None else {**found, "overlap": self.overlap}
 
 
-class Objective(nn.Module):
+class VelocityObjective(Objective):
     """`alpha * metric(fixed, moving(exp(v))) + prior(v)`, v drawn from what the network believes.
 
     Snaauw et al. (EMBC 2022), eq. 3, for any metric; with MSE and LNCC it is VoxelMorph-diff's. All averages are over
@@ -41,7 +48,7 @@ class Objective(nn.Module):
     TMI 2019); with that alone, and images painted at random, it is SynthMorph (Hoffmann et al., TMI 2022).
     """
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: VelocityRecipe) -> None:
         super().__init__()
         self.recipe = recipe
         self.net = VelocityNet(recipe.net, torch.Generator().manual_seed(recipe.seed))
@@ -51,7 +58,7 @@ class Objective(nn.Module):
         with torch.no_grad():
             assert self.net.log_variance.bias is not None
             self.net.log_variance.bias.fill_(-math.log(recipe.smoothness * degrees))
-        self.metric = metric_of(recipe)
+        self.metric = metric_of(recipe, recipe.net.channels)
         if isinstance(self.metric, DonskerVaradhan):
             self.metric.reset(torch.Generator().manual_seed(recipe.seed + 1))
         self.half_precision = recipe.precision == "bf16"
@@ -79,7 +86,7 @@ class Objective(nn.Module):
         prior = belief.prior(recipe.smoothness)
         cost = recipe.alpha * metric + prior
         if shares is None:
-            return Cost(cost, metric, prior, torch.zeros_like(metric))
+            return Cost(cost, metric, prior)
         overlap = soft_dice(shares[0], carried)
         return Cost(cost + recipe.label_weight * (1 - overlap), metric, prior, overlap)
 
@@ -149,7 +156,7 @@ def near_object(image: Float[Tensor, " c *shape"], reach: int) -> Float[Tensor, 
     return dilate(image.amax(dim=0) > _DARK, reach).to(image.dtype)
 
 
-def metric_of(recipe: Recipe) -> Metric:
+def metric_of(recipe: Recipe, channels: tuple[int, int] = (1, 1)) -> Metric:
     """The metric of a recipe, as its paper has it where the recipe does not say otherwise.
 
     MINE has one hidden layer of 30 units; its local form draws from 8 mm about each voxel (Snaauw et al.). LNCC looks
@@ -158,7 +165,7 @@ def metric_of(recipe: Recipe) -> Metric:
     kind = METRICS[recipe.metric]
     settings = dict(recipe.metric_settings)
     if issubclass(kind, DonskerVaradhan):
-        settings = {"hidden": 30, "hidden_layers": 1, "channels": recipe.net.channels, **settings}
+        settings = {"hidden": 30, "hidden_layers": 1, "channels": channels, **settings}
     if kind is LocalMINE:
         near = max(1, round(_NEIGHBOURHOOD_MM / recipe.spacing_mm))
         settings = {"neighbourhood_voxels": near, **settings}

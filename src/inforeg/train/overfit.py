@@ -4,18 +4,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from inforeg.train.listing import read_scans
-from inforeg.train.objective import Objective
+from inforeg.train.objective import VelocityObjective
 from inforeg.train.pairs import PairSource, seeded
 from inforeg.train.prepared import prepare
-from inforeg.train.recipe import Recipe
-from inforeg.train.validate import Figures, validate
+from inforeg.train.recipes import VelocityRecipe
+from inforeg.train.validate import VelocityFigures, validate
 
 _STEPS = 200
 
 
 def overfit(
-    recipe: Recipe, folder: Path, *, say: Callable[[str], None] = lambda _line: None
-) -> tuple[Figures, Figures]:
+    recipe: VelocityRecipe, folder: Path, *, say: Callable[[str], None] = lambda _line: None
+) -> tuple[VelocityFigures, VelocityFigures]:
     """The figures of the recipe's first pair before and after training on it alone, 200 steps or fewer, on the CPU.
 
     The prepared images stay in the folder for the run that follows; nothing else is written.
@@ -23,7 +23,7 @@ def overfit(
     scans = list(read_scans(Path(recipe.images), recipe.seed, recipe.validation, recipe.test))
     prepared = prepare([s for s in scans if s.split != "test"], recipe, folder / "prepared", say)
     pair = PairSource(prepared, recipe).draw(0, plain=True)
-    objective = Objective(recipe)
+    objective = VelocityObjective(recipe)
     before, _ = validate(objective, [pair])
     still = (pair.fixed, pair.moving)
     objective.lead((*still, seeded(recipe.seed, 8, n)) for n in range(recipe.head_start))

@@ -248,3 +248,18 @@ def _shaded(image: Float[Tensor, " 1 *shape"], recipe: Recipe, generator: torch.
 
 def _one_of(count: int, generator: torch.Generator) -> int:
     return int(torch.randint(count, (), generator=generator, device=generator.device))
+
+
+def held_back(scans: Sequence[Prepared], recipe: Recipe, device: torch.device) -> list[Drawn]:
+    """The pairs to validate on; none where no subject was held back for it."""
+    if not any(scan.split == "validation" for scan in scans):
+        return []
+    source = PairSource(scans, recipe, "validation", device)
+    found: dict[str, Drawn] = {}
+    # The first pairs that differ, as far as there are as many.
+    for number in range(20 * recipe.validation_pairs):
+        pair = source.draw(number, plain=True)
+        found.setdefault(pair.name, replace(pair, shares=None))
+        if len(found) == recipe.validation_pairs:
+            break
+    return list(found.values())

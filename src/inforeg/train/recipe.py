@@ -1,17 +1,13 @@
-"""A training run, as a value: one flat page that a file holds."""
+"""A training run, as a value: one flat page that a file holds. What all networks have in common."""
 
-import textwrap
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from inforeg.errors import UsageError
 from inforeg.image.tissues import NUMBERINGS, SIGNALS
 from inforeg.metrics import METRICS
-from inforeg.nets import VelocityNetSettings
 from inforeg.nets.canonical import Canonical
-from inforeg.settings import Settings, toml_value
+from inforeg.settings import Settings
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -21,7 +17,7 @@ RANDOM = "random"
 
 
 class Recipe(Settings):
-    """What a network is trained on, and how; all but `images` has a default that serves for skull-stripped heads."""
+    """What every network is trained on, and how; what else one asks for is said by a recipe of its own."""
 
     images: str
     """A table of images (.csv, .tsv) or a folder of them; relative to the recipe's own folder. See `read_scans`."""
@@ -81,18 +77,12 @@ class Recipe(Settings):
     noise: AtLeastZero = 0.02
     """Standard deviation of noise."""
 
-    net: VelocityNetSettings = VelocityNetSettings()
-    """The network; its number of axes follows from the shape."""
-    metric: str = "mine_local"
+    metric: str = "nmi"
     """What the images are compared by: a metric's name."""
     metric_settings: dict[str, Any] = Field(default_factory=dict)
     """Settings of the metric, where they are to differ."""
-    look: Literal["everywhere", "object"] = "everywhere"
-    """Where images are compared: in the whole field of view, or at the fixed image's object and 6 mm around it."""
-    alpha: AtLeastZero = 2.0
-    """Weight of the metric beside the prior."""
-    smoothness: Positive = 10.0
-    """Strength of the prior's coupling of neighbouring velocities (lambda)."""
+    alpha: AtLeastZero = 1.0
+    """Weight of the metric beside all else."""
     label_weight: AtLeastZero = 0.0
     """Weight of how little labelled structures overlap (1 - soft Dice), where both images have a label map; 0: labels
     paint images, and no more."""
@@ -105,12 +95,8 @@ class Recipe(Settings):
     """Pairs a step, on each device."""
     rate: Positive = 1e-3
     """Adam's rate for the network."""
-    metric_rate: Positive | None = 3e-2
-    """Its rate for what the metric learns, which is as good as an optimiser of its own; that of the network if none."""
     warm_up: Annotated[int, Field(ge=0)] = 0
     """Steps over which all rates rise from nothing. Adam's first steps are its boldest, and may break a network."""
-    head_start: Annotated[int, Field(ge=0)] = 200
-    """Steps by which a metric that learns is ahead: it sees pairs as they lie before the network moves anything."""
     clip: AtLeastZero = 1.0
     """Largest norm of a step's gradient, what is longer is shortened; 0 for no limit."""
     betas: tuple[Share, Share] = (0.9, 0.999)
@@ -138,7 +124,7 @@ class Recipe(Settings):
     @classmethod
     def _axes(cls, values: Any) -> Any:
         """The network has as many axes as the shape, unless it says otherwise."""
-        if isinstance(values, dict) and not isinstance(values.get("net"), VelocityNetSettings):
+        if isinstance(values, dict) and not isinstance(values.get("net"), Settings):
             shape = values.get("shape", cls.model_fields["shape"].default)
             inner = values.get("net", {})
             if isinstance(inner, dict) and isinstance(shape, list | tuple) and len(shape) in (2, 3):
@@ -146,20 +132,19 @@ class Recipe(Settings):
         return values
 
     @model_validator(mode="after")
-    def _fits(self) -> "Recipe":
-        if self.net.ndim != len(self.shape):
-            raise ValueError(
-                f"expected a network of {len(self.shape)} axes for this shape, got {self.net.ndim}"
-            )
-        multiple = 2 ** len(self.net.encoder)
-        if any(n % multiple for n in self.shape):
-            raise ValueError(
-                f"expected a shape of multiples of {multiple}, which the network halves {len(self.net.encoder)} times,"
-                f" got {self.shape}"
-            )
+    def _known_metric(self) -> "Recipe":
         if self.metric not in METRICS:
             raise ValueError(f"expected metric {', '.join(METRICS)}, got {self.metric!r}")
         return self
+
+    def check_net(self, ndim: int, multiple: int) -> None:
+        """Whether a network of so many axes, and sizes of these multiples, fits the shape."""
+        if ndim != len(self.shape):
+            raise ValueError(f"expected a network of {len(self.shape)} axes for this shape, got {ndim}")
+        if any(n % multiple for n in self.shape):
+            raise ValueError(
+                f"expected a shape of multiples of {multiple}, as the network halves it, got {self.shape}"
+            )
 
     @property
     def canonical(self) -> Canonical:
@@ -172,36 +157,3 @@ class Recipe(Settings):
             return self.contrasts[contrast]
         known = self.numbering in NUMBERINGS and contrast in SIGNALS
         return SIGNALS[contrast] if known else {} if contrast == RANDOM else None
-
-    @classmethod
-    def read(cls, path: Path) -> "Recipe":
-        """The recipe of a file; what it names is taken to be relative to the file's folder."""
-        found = cls.load(path)
-        beside = path.resolve().parent
-        changes = {"images": str(beside / found.images)}
-        if found.reference is not None:
-            changes["reference"] = str(beside / found.reference)
-        for name, value in changes.items():
-            if not Path(value).exists():
-                raise UsageError(f"{path}: {name} names {value}, which is not there")
-        return found.replace(**changes)
-
-
-def example() -> str:
-    """A recipe in TOML with every setting at its default, and what it means."""
-    lines = [
-        "# A training recipe. Every setting has the value it has if it is left out; only images has none."
-    ]
-    for name, field in Recipe.model_fields.items():
-        said = " ".join((field.description or "").split())
-        lines += ["", *textwrap.wrap(said, 110, initial_indent="# ", subsequent_indent="# ")]
-        value: Any = "images.csv" if field.is_required() else field.get_default(call_default_factory=True)
-        plain = (
-            value.to_dict()
-            if isinstance(value, Settings)
-            else list(value)
-            if isinstance(value, tuple)
-            else value
-        )
-        lines.append(f"# {name} =" if plain is None else f"{name} = {toml_value(plain)}")
-    return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,13 +15,16 @@ from inforeg.image import Labels
 from inforeg.image.sample import sample_displaced, stretched
 from inforeg.metrics import NormalisedMutualInformation
 from inforeg.space import Grid
-from inforeg.train.objective import Objective
+from inforeg.train.objective import VelocityObjective
 from inforeg.train.pairs import Drawn, seeded
 from inforeg.transforms import Displacement
 
+# A network that moves things by less than this many voxels has learnt nothing.
+_STILL = 0.2
+
 
 @dataclass(frozen=True)
-class Figures:
+class VelocityFigures:
     """Means over pairs: the metric trained for, NMI (known to any contrast), Dice where there are labels, folds.
 
     `before` are those of doing nothing. Folds are voxels with a determinant of the Jacobian not above zero, in all
@@ -35,19 +39,47 @@ class Figures:
     folds: int
     least: float
     moved_voxels: float
+    pairs: int
 
     @property
     def score(self) -> float:
         """By what the best model is chosen: Dice where there are labels, else NMI. More is better."""
         return self.dice if self.dice is not None else self.nmi
 
-    def to_dict(self) -> dict[str, float | int | None]:
+    def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         return asdict(self)
 
+    def in_words(self) -> str:
+        """Dice where there are labels, else NMI, before and after."""
+        if self.dice is not None:
+            return f"Dice {self.dice_before:.3f} to {self.dice:.3f}"
+        return f"NMI {self.nmi_before:.3f} to {self.nmi:.3f}"
+
+    def score_in_words(self, score: float) -> str:
+        """Dice or NMI."""
+        return f"{'NMI' if self.dice is None else 'Dice'} {score:.4f}"
+
+    def doubts(self, step: int, steps: int) -> dict[str, str]:
+        """Folds, and a network that has not learnt anything."""
+        found = {}
+        if self.folds:
+            found["folds"] = (
+                f"step {step}: {self.folds} voxels fold on {self.pairs} validation pairs (least determinant"
+                f" {self.least:.2f}): lower alpha, or raise smoothness"
+            )
+        if step >= max(steps // 4, 100) and self.moved_voxels < _STILL:
+            found["still"] = (
+                f"step {step}: the network moves pairs to validate on by {self.moved_voxels:.2f} voxels, next to"
+                " nothing: raise warm_up, lower rate, or raise alpha"
+            )
+        return found
+
 
 @torch.no_grad()
-def validate(objective: Objective, pairs: Sequence[Drawn]) -> tuple[Figures, NDArray[np.uint8]]:
+def validate(
+    objective: VelocityObjective, pairs: Sequence[Drawn]
+) -> tuple[VelocityFigures, NDArray[np.uint8]]:
     """The figures of an objective's network on pairs, and a picture: a row for each of the first four pairs."""
     was_training = objective.training
     objective.eval()
@@ -84,7 +116,7 @@ def validate(objective: Objective, pairs: Sequence[Drawn]) -> tuple[Figures, NDA
     after, before = (
         (sum(column) / len(overlaps) for column in zip(*overlaps, strict=True)) if overlaps else (None, None)
     )
-    figures = Figures(
+    figures = VelocityFigures(
         mean[0],
         mean[1],
         mean[2],
@@ -93,6 +125,7 @@ def validate(objective: Objective, pairs: Sequence[Drawn]) -> tuple[Figures, NDA
         int(sum(row[3] for row in each)),
         min(row[4] for row in each),
         mean[5] ** 0.5,
+        len(each),
     )
     return figures, np.concatenate(rows)
 

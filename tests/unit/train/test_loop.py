@@ -17,17 +17,18 @@ from safetensors.torch import load_file, save_file
 
 from inforeg.errors import OutputExists, ReadError, UsageError
 from inforeg.nets.files import read_model, read_said
-from inforeg.train import checkpoint, loop
+from inforeg.train import checkpoint, loop, velocity_task
 from inforeg.train.loop import read_log, train
 from inforeg.train.machine import Machine, follows
 from inforeg.train.made_up import write_example
+from inforeg.train.objective import VelocityObjective
 
 INFOREG = str(Path(sys.executable).with_name("inforeg"))
 CPU = Machine("cpu", threads=2)
 
 
 def _scores_of(tensors, wanted):
-    objective = loop.Objective(wanted)
+    objective = VelocityObjective(wanted)
     objective.load_state_dict({n[6:]: t for n, t in tensors.items() if n.startswith("model.")})
     return objective.metric.network.requires_grad_(False)
 
@@ -127,7 +128,7 @@ def test_one_that_was_stopped_before_its_first_checkpoint_begins_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop._Run, "_lead", stopped)
+        patch.setattr(velocity_task.VelocityTask, "begin", stopped)
         with pytest.raises(KeyboardInterrupt):
             train(recipe(made_up), tmp_path / "run", machine=CPU)
     train(recipe(made_up), tmp_path / "run", machine=CPU, resume=True)
@@ -231,7 +232,7 @@ def test_subjects_it_has_never_seen_tell_more_of_each_other(bent, tmp_path, metr
 
 
 def test_a_cost_that_is_no_number_ends_the_run_and_leaves_what_was_there(made_up, tmp_path, monkeypatch):
-    real = loop.Objective.forward
+    real = VelocityObjective.forward
 
     def breaks(self, *values):
         found = real(self, *values)
@@ -239,7 +240,7 @@ def test_a_cost_that_is_no_number_ends_the_run_and_leaves_what_was_there(made_up
         return found._replace(cost=found.cost * float("nan")) if breaks.calls > 5 else found
 
     breaks.calls = 0
-    monkeypatch.setattr(loop.Objective, "forward", breaks)
+    monkeypatch.setattr(VelocityObjective, "forward", breaks)
     with pytest.raises(loop.Diverged, match=r"no number at step 6 .* lower `rate` or `alpha`"):
         train(recipe(made_up), tmp_path / "run", machine=CPU)
     assert checkpoint.NAME in {p.name for p in (tmp_path / "run").iterdir()}
@@ -251,13 +252,13 @@ def test_a_metric_that_has_seen_nothing_and_folds_are_warned_of(made_up, tmp_pat
     with caplog.at_level(logging.WARNING):
         found = train(wanted, tmp_path / "blind", machine=CPU)
     assert any("next to nothing" in line for line in found.warnings) and "next to nothing" in caplog.text
-    real = loop.validate
+    real = velocity_task.validate
 
     def folded(*values):
         figures, picture = real(*values)
         return replace(figures, folds=3, least=-0.5), picture
 
-    monkeypatch.setattr(loop, "validate", folded)
+    monkeypatch.setattr(velocity_task, "validate", folded)
     found = train(recipe(made_up, steps=2), tmp_path / "folded", machine=CPU)
     assert found.warnings == [
         "folds: step 0: 3 voxels fold on 2 validation pairs (least determinant -0.50): lower alpha, or raise smoothness"
@@ -298,7 +299,7 @@ def test_without_anyone_held_back_there_is_a_model_at_the_end(made_up, tmp_path)
 
 
 def test_a_checkpoint_is_of_its_recipe_alone(uninterrupted, made_up, tmp_path):
-    objective = loop.Objective(recipe(made_up))
+    objective = VelocityObjective(recipe(made_up))
     optimiser = objective.optimiser()
     free = recipe(made_up, log_every=7, validate_every=3)
     assert checkpoint.load(uninterrupted.folder, objective, optimiser, free).step == 8

@@ -7,7 +7,7 @@ from made_up import recipe
 from inforeg.errors import UsageError
 from inforeg.image.sample import sample_displaced
 from inforeg.metrics import LNCC, MINE, LocalMINE
-from inforeg.train.objective import Objective, metric_of, soft_dice
+from inforeg.train.objective import VelocityObjective, metric_of, soft_dice
 from inforeg.train.pairs import seeded
 
 
@@ -26,7 +26,7 @@ def seeds():
 
 @pytest.mark.parametrize("metric", ["mine", "mine_local", "lncc", "mse", "nmi", "mi", "ncc", "mind_ssc"])
 def test_every_metric_gives_a_cost_and_moves_the_network(made_up, metric):
-    objective = Objective(recipe(made_up, metric=metric))
+    objective = VelocityObjective(recipe(made_up, metric=metric))
     found = objective(*pair(), seeds())
     torch.testing.assert_close(found.cost, 2 * found.metric + found.prior)
     found.cost.backward()
@@ -59,7 +59,7 @@ def test_soft_dice_of_what_is_the_same_and_what_is_apart():
 
 def test_overlap_alone_teaches_a_network(made_up):
     """The metric weighs nothing: what is learnt is learnt from labels."""
-    objective = Objective(recipe(made_up, metric="mse", alpha=0.0, label_weight=10.0, smoothness=1.0))
+    objective = VelocityObjective(recipe(made_up, metric="mse", alpha=0.0, label_weight=10.0, smoothness=1.0))
     square = torch.zeros(1, 1, 48, 64)
     square[..., 14:34, 20:44] = 1
     shifted = square.roll(3, dims=-2)
@@ -88,17 +88,19 @@ def test_settings_of_the_metric_are_taken_and_wrong_ones_are_named(made_up):
 
 
 def test_a_batch_costs_the_mean_of_its_pairs(made_up):
-    objective = Objective(recipe(made_up, metric="mine_local"))
+    objective = VelocityObjective(recipe(made_up, metric="mine_local"))
     fixed, moving = pair()
     whole = objective(fixed, moving, seeds())
     parts = [objective(fixed[n : n + 1], moving[n : n + 1], seeds()[n : n + 1]) for n in range(2)]
-    for a, b, c in zip(whole, *parts, strict=True):
-        torch.testing.assert_close(a, (b + c) / 2)
+    one, other = (part.parts() for part in parts)
+    assert set(whole.parts()) == {"cost", "metric", "prior"}
+    for name, value in whole.parts().items():
+        torch.testing.assert_close(value, (one[name] + other[name]) / 2)
 
 
 def test_the_gradient_reaches_the_image_through_both_means(made_up):
     """The shuffled pairs see the warped image too (Snaauw et al., eq. 3): a constant added to F changes nothing."""
-    objective = Objective(recipe(made_up, metric="mine"))
+    objective = VelocityObjective(recipe(made_up, metric="mine"))
     fixed, moving = pair()
     with torch.no_grad():
         for weight in objective.metric.network.weights:
@@ -115,7 +117,7 @@ def test_the_gradient_reaches_the_image_through_both_means(made_up):
 def test_noise_starts_where_the_prior_has_it(made_up):
     for half, degrees in ((False, 4.0), (True, 1.0)):
         net = {**recipe(made_up).net.to_dict(), "half": half}
-        objective = Objective(recipe(made_up, net=net, smoothness=25.0))
+        objective = VelocityObjective(recipe(made_up, net=net, smoothness=25.0))
         belief = objective.belief(*pair())
         torch.testing.assert_close(
             belief.log_variance.detach(),
@@ -136,7 +138,7 @@ def test_what_a_network_says_of_a_pair_does_not_depend_on_precision_much(made_up
     fixed, moving = pair()
     found = []
     for precision in ("32", "bf16"):
-        objective = Objective(recipe(made_up, precision=precision))
+        objective = VelocityObjective(recipe(made_up, precision=precision))
         with torch.no_grad():
             objective.net.mean.weight.mul_(1e4)
             belief = objective.belief(fixed, moving)

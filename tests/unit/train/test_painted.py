@@ -4,7 +4,7 @@ import torch
 from inforeg.errors import UsageError
 from inforeg.train.painted import Fractions, Painter
 from inforeg.train.pairs import seeded
-from inforeg.train.recipe import Recipe
+from inforeg.train.recipes import VelocityRecipe
 
 # Left and right white matter, grey matter, fluid, as FreeSurfer numbers them, and one that it does not know.
 IDS = torch.tensor([0, 2, 3, 4, 41, 999])
@@ -21,7 +21,7 @@ def blocks(finer):
 
 
 def plain(**values):
-    return Recipe(images="a", numbering="freesurfer", jitter=0.0, texture=0.0, **values)
+    return VelocityRecipe(images="a", numbering="freesurfer", jitter=0.0, texture=0.0, **values)
 
 
 @pytest.mark.parametrize("finer", [1, 2, 3])
@@ -88,6 +88,6 @@ def test_texture_varies_intensities_within_tissues_alone():
 
 
 def test_a_contrast_without_signals_is_asked_for():
-    painter = Painter(IDS, Recipe(images="a"))
+    painter = Painter(IDS, VelocityRecipe(images="a"))
     with pytest.raises(UsageError, match=r"contrasts\.T1"):
         painter.paint(painter.fractions(blocks(1), 1), "T1", seeded(1))

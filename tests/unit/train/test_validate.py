@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from made_up import recipe
 
-from inforeg.train.objective import Objective
+from inforeg.train.objective import VelocityObjective
 from inforeg.train.pairs import Drawn
 from inforeg.train.validate import overlap, validate
 
@@ -32,7 +32,7 @@ def squares():
 
 
 def test_figures_tell_a_network_that_is_right_from_one_that_does_nothing(made_up):
-    objective = Objective(recipe(made_up, metric="mse"))
+    objective = VelocityObjective(recipe(made_up, metric="mse"))
     nothing, _ = validate(objective, [squares()])
     assert nothing.dice == nothing.dice_before < 0.8 and nothing.folds == 0 and nothing.moved_voxels < 1e-3
     objective.net = Shift([3.0, -4.0], objective.net)
@@ -57,7 +57,7 @@ def test_folds_are_counted(made_up):
             object.__setattr__(belief, "displaced", lambda _field: bad)
             return belief
 
-    objective = Objective(recipe(made_up, metric="mse"))
+    objective = VelocityObjective(recipe(made_up, metric="mse"))
     objective.net = Folding()
     found, _ = validate(objective, [squares()])
     assert found.folds > 0 and found.least < 0
@@ -74,5 +74,5 @@ def test_small_labels_are_left_out_of_the_overlap():
 def test_without_labels_the_score_is_information(made_up):
     pair = squares()
     bare = Drawn(pair.fixed, pair.moving, None, None, pair.name)
-    found, _ = validate(Objective(recipe(made_up, metric="mse")), [bare])
+    found, _ = validate(VelocityObjective(recipe(made_up, metric="mse")), [bare])
     assert found.dice is None and found.score == found.nmi > 0

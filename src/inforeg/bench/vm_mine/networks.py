@@ -9,7 +9,7 @@ from typing import Any
 from inforeg.bench.vm_mine.sets import REFERENCE, write_table
 from inforeg.train.loop import MODEL, read_log, train
 from inforeg.train.machine import Machine
-from inforeg.train.recipe import Recipe
+from inforeg.train.recipes import VelocityRecipe
 
 # How many voxels a step looks at, where a metric can do with some of them.
 _SAMPLES = 32_768
@@ -108,7 +108,7 @@ def networks(kinds: Sequence[str], seeds: int | None, alphas: Sequence[float]) -
     return [*first, *(n for n in swept if n.alpha != own[n.kind]), *more]
 
 
-def recipe_of(network: Network, table: Path, data: Path, schedule: Schedule) -> Recipe:
+def recipe_of(network: Network, table: Path, data: Path, schedule: Schedule) -> VelocityRecipe:
     """What a network of the benchmark is trained by."""
     changes = dict(KINDS[network.kind].changes)
     if network.alpha is not None:
@@ -131,7 +131,7 @@ def recipe_of(network: Network, table: Path, data: Path, schedule: Schedule) -> 
         "notes": "OASIS T1 and manual label maps of MICCAI 2012 (Neuromorphometrics); other contrasts made up from the"
         " labels",
     }
-    return Recipe(**{**values, **changes, **schedule.more})
+    return VelocityRecipe(**{**values, **changes, **schedule.more})
 
 
 def train_all(

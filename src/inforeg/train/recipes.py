@@ -1,0 +1,145 @@
+"""The recipes there are: one for each kind of network, told apart by `network`."""
+
+import json
+import textwrap
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from inforeg.errors import UsageError
+from inforeg.nets import KeypointNetSettings, VelocityNetSettings
+from inforeg.settings import Settings, toml_value
+from inforeg.train.recipe import AtLeastZero, Positive, Recipe
+
+VELOCITY, KEYPOINTS = "velocity", "keypoints"
+
+
+class VelocityRecipe(Recipe):
+    """VM-MINE and its kin: what a `VelocityNet` is trained on. All but `images` has a default that serves for
+    skull-stripped heads."""
+
+    network: Literal["velocity"] = "velocity"
+    """What is trained: `velocity`, a network that looks at a pair and says how one is to be bent onto the other."""
+    net: VelocityNetSettings = VelocityNetSettings()
+    """The network; its number of axes follows from the shape."""
+    metric: str = "mine_local"
+    """What the images are compared by: a metric's name."""
+    look: Literal["everywhere", "object"] = "everywhere"
+    """Where images are compared: in the whole field of view, or at the fixed image's object and 6 mm around it."""
+    alpha: AtLeastZero = 2.0
+    """Weight of the metric beside the prior."""
+    smoothness: Positive = 10.0
+    """Strength of the prior's coupling of neighbouring velocities (lambda)."""
+    metric_rate: Positive | None = 3e-2
+    """Its rate for what the metric learns, which is as good as an optimiser of its own; that of the network if none."""
+    head_start: Annotated[int, Field(ge=0)] = 200
+    """Steps by which a metric that learns is ahead: it sees pairs as they lie before the network moves anything."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> "VelocityRecipe":
+        self.check_net(self.net.ndim, self.net.multiple)
+        return self
+
+
+class KeypointRecipe(Recipe):
+    """KeyMorph: what a `KeypointNet` is trained on."""
+
+    network: Literal["keypoints"] = "keypoints"
+    """What is trained: `keypoints`, a network that finds the same points in every image."""
+    shape: Annotated[tuple[Annotated[int, Field(ge=8)], ...], Field(min_length=2, max_length=3)] = (
+        64,
+        64,
+        64,
+    )
+    """Voxels that the network sees along each axis of the world, about the object's centre."""
+    spacing_mm: Positive = 3.5
+    """Their size."""
+    subjects: Literal["different", "same", "any"] = "any"
+    """Whether the two images of a pair are of different subjects."""
+    net: KeypointNetSettings = KeypointNetSettings()
+    """The network; its number of axes follows from the shape."""
+    rotation_deg: AtLeastZero = 180.0
+    """How far each image is turned, about an axis of its own."""
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """By what share each is scaled."""
+    shear: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """How far each is sheared."""
+    shift_mm: AtLeastZero = 20.0
+    """How far each is shifted."""
+    ramp: Annotated[int, Field(ge=0)] = 1000
+    """Pairs over which these motions grow from nothing to what they are."""
+    anchored: Annotated[int, Field(ge=0)] = 2000
+    """Steps of the beginning in which points are held to where the reference's are: pre-training, of which the rest of
+    the training keeps `anchor_after`."""
+    anchor_after: AtLeastZero = 0.1
+    """Weight of that afterwards, beside 1 before."""
+    fits: tuple[Literal["rigid", "similarity", "affine", "tps"], ...] = ("affine", "tps")
+    """What is fitted to the points of a pair, another one every step."""
+    smoothing: tuple[Positive, Positive] = (1e-3, 10.0)
+    """From how little to how much a thin plate is smoothed in training, drawn evenly on a logarithmic scale."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> "KeypointRecipe":
+        self.check_net(self.net.ndim, self.net.multiple)
+        if self.smoothing[0] > self.smoothing[1]:
+            raise ValueError(f"expected smoothing from less to more, got {self.smoothing}")
+        if not self.fits:
+            raise ValueError("expected at least one fit")
+        return self
+
+
+RECIPES: dict[str, type[Recipe]] = {VELOCITY: VelocityRecipe, KEYPOINTS: KeypointRecipe}
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe of a file, of the kind it names; what else it names is taken to be relative to the file's folder.
+
+    Raises `UsageError` for an unknown kind, a wrong value, or a file it names that is not there, and `ReadError` for a
+    file that is no recipe.
+    """
+    found = RECIPES[_network_in(path)].load(path)
+    beside = path.resolve().parent
+    changes = {"images": str(beside / found.images)}
+    if found.reference is not None:
+        changes["reference"] = str(beside / found.reference)
+    for name, value in changes.items():
+        if not Path(value).exists():
+            raise UsageError(f"{path}: {name} names {value}, which is not there")
+    return found.replace(**changes)
+
+
+def example(network: str = VELOCITY) -> str:
+    """A recipe in TOML with every setting at its default, and what it means."""
+    lines = [
+        "# A training recipe. Every setting has the value it has if it is left out; only images has none."
+    ]
+    for name, field in RECIPES[network].model_fields.items():
+        said = " ".join((field.description or "").split())
+        lines += ["", *textwrap.wrap(said, 110, initial_indent="# ", subsequent_indent="# ")]
+        value: Any = "images.csv" if field.is_required() else field.get_default(call_default_factory=True)
+        plain = (
+            value.to_dict()
+            if isinstance(value, Settings)
+            else list(value)
+            if isinstance(value, tuple)
+            else value
+        )
+        lines.append(f"# {name} =" if plain is None else f"{name} = {toml_value(plain)}")
+    return "\n".join(lines)
+
+
+def _network_in(path: Path) -> str:
+    """What a file says that it trains; the first kind where it says nothing or cannot be read, which loading says."""
+    parse = {".json": json.loads, ".toml": tomllib.loads}.get(path.suffix.lower())
+    if parse is None or not path.is_file():
+        return VELOCITY
+    try:
+        values: Any = parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return VELOCITY
+    named = values.get("network", VELOCITY) if isinstance(values, dict) else VELOCITY
+    if named not in RECIPES:
+        raise UsageError(f"{path}: expected network {' or '.join(RECIPES)}, got {named!r}")
+    return str(named)
