@@ -31,6 +31,11 @@ class Canonical(Settings):
         matrix[:-1, -1] += centre_mm.to(matrix)
         return Grid(grid.shape, matrix)
 
+    def voxels_about_middle(self, points_mm: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
+        """The voxel places of points in mm along the axes about the middle of the field of view."""
+        middle = (torch.tensor(self.shape, dtype=points_mm.dtype, device=points_mm.device) - 1) / 2
+        return points_mm / self.spacing_mm + middle
+
     def holds(self, radius_mm: float) -> bool:
         """Whether an object of that radius has room in it."""
         return 2 * radius_mm <= 1.1 * min(self.shape) * self.spacing_mm

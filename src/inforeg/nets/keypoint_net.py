@@ -1,5 +1,6 @@
 """The network that finds the same points in every image of one anatomy: the centres of its heat maps."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -57,6 +58,11 @@ class Keypoints:
 
     voxel: Tensor
     weights: Tensor
+
+    def about_middle_mm(self, shape: Sequence[int], spacing_mm: float) -> Float[Tensor, "b k d"]:
+        """The points in mm along the axes, float64, about the middle of a field of view of so many voxels."""
+        middle = (torch.tensor(list(shape), dtype=torch.float64, device=self.voxel.device) - 1) / 2
+        return (self.voxel.double() - middle) * spacing_mm
 
 
 class KeypointNet(nn.Module):

@@ -11,7 +11,7 @@ from inforeg.image.sample import stretched
 from inforeg.image.tissues import SIGNALS
 from inforeg.io.mni import mni_map
 from inforeg.space import Grid
-from inforeg.train.pairs import seeded
+from inforeg.train.source import seeded
 from inforeg.transforms import Velocity
 
 # Fluid, grey and white matter, as the signals name them.

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from inforeg.train.listing import read_scans
 from inforeg.train.objective import VelocityObjective
-from inforeg.train.pairs import PairSource, seeded
+from inforeg.train.pairs import PairSource
 from inforeg.train.prepared import prepare
 from inforeg.train.recipes import VelocityRecipe
+from inforeg.train.source import seeded
 from inforeg.train.validate import VelocityFigures, validate
 
 _STEPS = 200

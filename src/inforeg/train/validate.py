@@ -12,11 +12,13 @@ from torch import Tensor
 
 from inforeg.evaluate import dice, jacobian_determinants
 from inforeg.image import Labels
-from inforeg.image.sample import sample_displaced, stretched
+from inforeg.image.sample import sample_displaced
 from inforeg.metrics import NormalisedMutualInformation
 from inforeg.space import Grid
 from inforeg.train.objective import VelocityObjective
-from inforeg.train.pairs import Drawn, seeded
+from inforeg.train.pairs import Drawn
+from inforeg.train.pictures import beside, middle_slice, three_times
+from inforeg.train.source import seeded
 from inforeg.transforms import Displacement
 
 # A network that moves things by less than this many voxels has learnt nothing.
@@ -156,20 +158,11 @@ def _carried(
 def _row(fixed: Tensor, moving: Tensor, warped: Tensor, shift: Tensor) -> NDArray[np.uint8]:
     """Fixed, moving and warped, and where the warped image comes from as a bent grid: the middle slice of each."""
     d = shift.shape[0]
-    flat = [_slice(image[0]) for image in (fixed, moving, warped)]
+    flat = [middle_slice(image[0]) for image in (fixed, moving, warped)]
     lines = [(torch.arange(n, device=shift.device, dtype=shift.dtype)) for n in shift.shape[1:]]
     moved = [shift[axis] + line.reshape(-1, *[1] * (d - 1 - axis)) for axis, line in enumerate(lines)]
     # Lines every fourth voxel of what is bent: dark where a place is near a multiple of four, three pixels to a voxel.
-    wide = [_three_times(_slice(m)) for m in moved[:2]]
+    wide = [three_times(middle_slice(m)) for m in moved[:2]]
     away = torch.minimum(*[((m + 2) % 4 - 2).abs() for m in wide])
     grid = (away / 0.4).clamp(0, 1)
-    tiles = [tile.clamp(0, 1).T.flip(0).cpu().numpy() for tile in (*map(_three_times, flat), grid)]
-    return np.asarray(np.round(255 * np.concatenate(tiles, axis=1)), dtype=np.uint8)
-
-
-def _three_times(flat: Float[Tensor, "n m"]) -> Float[Tensor, "k l"]:
-    return stretched(flat[None, None], [3 * n for n in flat.shape])[0, 0]
-
-
-def _slice(volume: Tensor) -> Tensor:
-    return volume if volume.ndim == 2 else volume[:, :, volume.shape[2] // 2]
+    return beside([*map(three_times, flat), grid])

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from inforeg.metrics import DonskerVaradhan
 from inforeg.train.objective import VelocityObjective
-from inforeg.train.pairs import PairSource, held_back, seeded
+from inforeg.train.pairs import PairSource, held_back
 from inforeg.train.prepared import Prepared
 from inforeg.train.recipes import VelocityRecipe
+from inforeg.train.source import seeded
 from inforeg.train.validate import VelocityFigures, validate
 
 # A bound on information below this many nats, a quarter of the run in, says that a learnt metric has seen nothing.

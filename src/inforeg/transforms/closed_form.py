@@ -80,6 +80,10 @@ def symmetric_affine(
     return _about(linear, p_mean, q_mean)
 
 
+LINEAR = {"rigid": rigid, "similarity": similarity, "affine": symmetric_affine}
+"""The fits of a registration, by the name of what they give: all symmetric."""
+
+
 def nearest_rotation(matrices: Float[Tensor, "b d d"]) -> Float[Tensor, "b d d"]:
     """The rotation `R` with the largest trace of `R' M`: the orthogonal part of `M` without reflection.
 

@@ -8,7 +8,7 @@ from inforeg.errors import UsageError
 from inforeg.image.sample import sample_displaced
 from inforeg.metrics import LNCC, MINE, LocalMINE
 from inforeg.train.objective import VelocityObjective, metric_of, soft_dice
-from inforeg.train.pairs import seeded
+from inforeg.train.source import seeded
 
 
 def pair(batch=2):

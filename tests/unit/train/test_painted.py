@@ -3,8 +3,8 @@ import torch
 
 from inforeg.errors import UsageError
 from inforeg.train.painted import Fractions, Painter
-from inforeg.train.pairs import seeded
 from inforeg.train.recipes import VelocityRecipe
+from inforeg.train.source import seeded
 
 # Left and right white matter, grey matter, fluid, as FreeSurfer numbers them, and one that it does not know.
 IDS = torch.tensor([0, 2, 3, 4, 41, 999])

@@ -6,8 +6,9 @@ from made_up import recipe
 
 from inforeg.errors import UsageError
 from inforeg.train.listing import read_scans
-from inforeg.train.pairs import PairSource, augmented, seeded
+from inforeg.train.pairs import PairSource, augmented
 from inforeg.train.prepared import prepare
+from inforeg.train.source import seeded
 
 
 @pytest.fixture(scope="module")
