@@ -3,7 +3,7 @@
 import pytest
 
 from inforeg.train.made_up import write_example
-from inforeg.train.recipes import VelocityRecipe
+from inforeg.train.recipes import KeypointRecipe, VelocityRecipe
 
 WIDTHS = {"encoder": (8, 16, 16), "decoder": (16, 16, 16), "extra": (16, 8)}
 
@@ -37,3 +37,27 @@ def recipe(folder, **changes):
         "seed": 3,
     }
     return VelocityRecipe(**{**values, **changes})
+
+
+def points_recipe(folder, **changes):
+    """A recipe for keypoints of these images, turned by up to 30 degrees."""
+    values = {
+        "images": str(folder),
+        "start": "header",
+        "shape": (64, 64),
+        "spacing_mm": 4.0,
+        "fixed": ("T1", "T2"),
+        "moving": ("T1", "T2"),
+        "net": {"keypoints": 12, "widths": (16, 16, 32, 32, 32)},
+        "synthetic": 0.0,
+        "rotation_deg": 30.0,
+        "ramp": 50,
+        "steps": 8,
+        "anchored": 6,
+        "validate_every": 4,
+        "validation_pairs": 4,
+        "log_every": 2,
+        "precision": "32",
+        "seed": 3,
+    }
+    return KeypointRecipe(**{**values, **changes})

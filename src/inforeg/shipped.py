@@ -2,13 +2,15 @@
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from inforeg.errors import UsageError, did_you_mean
 
 ENDING = ".safetensors"
 FOLDER = Path(__file__).parent / "nets" / "weights"
-# What goes after a model's name to refine what it says; by 20 steps where it says no number.
-_REFINED, _STEPS = re.compile(r"\+svf(\d{0,4})$"), 20
+# What goes after a model's name to refine what it says: by so many steps of svf, 20 where no number is said, or by the
+# linear method.
+_REFINED, _STEPS, _CLIMBED = re.compile(r"\+svf(\d{0,4})$"), 20, "+linear"
 
 
 def shipped() -> dict[str, Path]:
@@ -33,7 +35,17 @@ def names_model(name: str) -> bool:
     return name in shipped() or Path(name).suffix == ENDING
 
 
-def refined(name: str) -> tuple[str, int]:
-    """The model's name in `MODEL`, `MODEL+svf` and `MODEL+svf60`, and by how many steps it is refined."""
+class Named(NamedTuple):
+    """A model as a user names it, and how it is to be refined: by steps of svf, by the linear method, or not at all."""
+
+    model: str
+    steps: int = 0
+    climbs: bool = False
+
+
+def named_model(name: str) -> Named:
+    """What `MODEL`, `MODEL+svf`, `MODEL+svf60` and `MODEL+linear` say."""
+    if name.endswith(_CLIMBED):
+        return Named(name.removesuffix(_CLIMBED), climbs=True)
     found = _REFINED.search(name)
-    return (name[: found.start()], int(found[1] or _STEPS)) if found else (name, 0)
+    return Named(name[: found.start()], int(found[1] or _STEPS)) if found else Named(name)

@@ -1,6 +1,6 @@
 import pytest
 
-from inforeg.shipped import refined
+from inforeg.shipped import named_model
 
 
 @pytest.mark.parametrize(
@@ -14,4 +14,8 @@ from inforeg.shipped import refined
     ],
 )
 def test_how_much_a_model_is_refined_is_part_of_its_name(name, model, steps):
-    assert refined(name) == (model, steps)
+    assert named_model(name) == (model, steps, False)
+
+
+def test_points_are_refined_by_the_linear_method():
+    assert named_model("points.safetensors+linear") == ("points.safetensors", 0, True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from inforeg.errors import UsageError, did_you_mean
-from inforeg.shipped import ENDING, refined, shipped
+from inforeg.shipped import ENDING, named_model, shipped
 
 TRANSFORMS = ("translation", "rigid", "similarity", "affine", "projective", "svf", "auto")
 STARTS = ("auto", "header", "centre", "mass", "moments", "search")
@@ -15,7 +15,7 @@ SPACES = ("ras", "lps", "voxel")
 METRICS = ("mi", "nmi", "mine", "mse", "ncc")
 # Of a deformation.
 DEFORMABLE_METRICS = ("mi_local", "mi", "nmi", "lncc", "mind_ssc", "mine", "mine_local")
-METHODS = ("linear", "svf", "network", "drmime", "drmime-paper")
+METHODS = ("linear", "svf", "network", "keymorph", "drmime", "drmime-paper")
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
@@ -50,8 +50,8 @@ def start(value: str) -> str:
 
 
 def method(value: str) -> str:
-    """A method, a model file, or a shipped model; of models, `+svf` goes on from what they say."""
-    model, _ = refined(value)
+    """A method, a model file, or a shipped model; of models, `+svf` and `+linear` go on from what they say."""
+    model = named_model(value).model
     known = shipped()
     if Path(model).suffix == ENDING:
         if not Path(model).is_file():

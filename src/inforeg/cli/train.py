@@ -25,6 +25,9 @@ def train(
     example: Annotated[
         bool, typer.Option("--example", help="Print a recipe with every setting and what it means, and stop.")
     ] = False,
+    network: Annotated[
+        str, typer.Option("--network", help="Whose settings --example prints: velocity or keypoints.")
+    ] = "velocity",
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the folder's checkpoint, to the same result.")
     ] = False,
@@ -47,10 +50,11 @@ def train(
     """Train a network to register images, as a recipe says. The best model so far is in the folder at any time."""
     console.start(quiet, verbose, debug)
     names.device(device)
+    names.one_of("--network", network, ("velocity", "keypoints"))
     if example:
         from inforeg.train.recipes import example as example_recipe
 
-        console.say(example_recipe())
+        console.say(example_recipe(network))
         return 0
     if recipe is None or output is None:
         raise UsageError("expected a recipe and a folder: inforeg train recipe.toml -o folder")

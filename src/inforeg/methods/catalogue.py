@@ -11,6 +11,7 @@ from inforeg.errors import UsageError, did_you_mean
 from inforeg.methods.deformable import Deformable, deformable
 from inforeg.methods.drmime import Drmime, drmime
 from inforeg.methods.drmime_paper import DrmimePaper, drmime_paper
+from inforeg.methods.keymorph import KeyMorph, keymorph
 from inforeg.methods.linear import LinearMethod, linear_method
 from inforeg.methods.method import Method
 from inforeg.methods.network import Network, network
@@ -30,6 +31,7 @@ METHODS: dict[str, Entry] = {
     "linear": Entry(LinearMethod, linear_method),
     "svf": Entry(Deformable, deformable),
     "network": Entry(Network, network),
+    "keymorph": Entry(KeyMorph, keymorph),
     "drmime": Entry(Drmime, drmime),
     "drmime-paper": Entry(DrmimePaper, drmime_paper),
 }

@@ -17,7 +17,7 @@ from inforeg.methods.method import Progress
 from inforeg.methods.pair import prepare_pair
 from inforeg.methods.result import Result, Stage
 from inforeg.methods.starting import Init, find_start
-from inforeg.nets import VelocityNet, VelocityNetSettings
+from inforeg.nets import VelocityNet
 from inforeg.nets.canonical import Canonical, seen_on
 from inforeg.nets.files import read_model, read_sizes
 from inforeg.settings import Settings
@@ -61,7 +61,7 @@ class Network(NetworkSettings):
     def model_bytes(self) -> int:
         """What the network takes at most while it looks, by what its file says. Raises `ReadError` for no model."""
         net, canonical = read_sizes(model_path(self.model))
-        return prod(canonical.shape) * net.bytes_a_voxel() if isinstance(net, VelocityNetSettings) else 0
+        return prod(canonical.shape) * net.bytes_a_voxel()
 
     def __call__(
         self,

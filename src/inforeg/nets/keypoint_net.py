@@ -51,6 +51,11 @@ class KeypointNetSettings(Settings):
         """Of which images' sizes have to be multiples."""
         return 1 << (len(self.encoder) if self.backbone == "unet" else (len(self.widths) - 1) // 2)
 
+    def bytes_a_voxel(self) -> int:
+        """What a look takes at most, in bytes for each voxel of the images: three times the features of two layers."""
+        first = self.encoder if self.backbone == "unet" else self.widths
+        return 4 * 3 * (first[0] + first[min(1, len(first) - 1)])
+
 
 @dataclass(frozen=True, eq=False)
 class Keypoints:

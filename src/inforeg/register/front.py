@@ -13,9 +13,11 @@ from inforeg.errors import UsageError
 from inforeg.image import Image
 from inforeg.image.checks import check_overlap, check_pair
 from inforeg.methods import Method, Result, from_settings, named
+from inforeg.methods.keymorph import KeyMorph
 from inforeg.methods.network import Network
+from inforeg.nets.files import KEYPOINTS, read_said
 from inforeg.register.room import read_pair
-from inforeg.shipped import model_path, names_model, refined, shipped
+from inforeg.shipped import Named, model_path, named_model, names_model, shipped
 from inforeg.transforms import Linear, Transform
 
 Progress = Callable[[str, float], None]
@@ -102,7 +104,7 @@ def register(
         (fixed_mask, moving_mask),
         target,
         method=chosen.name,
-        beside=chosen.model_bytes() if isinstance(chosen, Network) else 0,
+        beside=chosen.model_bytes() if isinstance(chosen, Network | KeyMorph) else 0,
     )
     check_pair(images[0], images[1], *masks)
     start = _start(init, images[0].grid.ndim)
@@ -124,7 +126,7 @@ def register(
     for name, source in (("fixed_mask", fixed_mask), ("moving_mask", moving_mask)):
         if source is not None:
             inputs[name] = _called(source, None)
-    if isinstance(chosen, Network):
+    if isinstance(chosen, Network | KeyMorph):
         inputs["model"] = str(model_path(chosen.model).resolve())
     if isinstance(init, Path) or (isinstance(init, str) and init not in NAMED_STARTS):
         inputs["init"] = str(Path(init).resolve())
@@ -176,13 +178,27 @@ def _method(
     start = init if isinstance(init, str) and init in NAMED_STARTS else "auto"
     if method is None and metric is None and transform == "auto":
         return named("svf", "rigid+affine+svf", choose=True, init=start, seed=seed)
-    model, steps = refined(method or "")
-    if names_model(model):
-        # A file is named so that the result can be made again from another folder.
-        model = model if model in shipped() else str(Path(model).resolve())
-        return named("network", transform, model=model, refine=steps, metric=metric, init=start, seed=seed)
+    wanted = named_model(method or "")
+    if names_model(wanted.model):
+        return _by_model(wanted, transform, metric, start, seed)
     suits = "svf" if "svf" in transform.split("+") else "linear"
     return named(method or suits, transform, metric=metric, init=start, seed=seed)
+
+
+def _by_model(wanted: Named, transform: str, metric: str | None, start: str, seed: int) -> Method:
+    # A file is named so that the result can be made again from another folder.
+    model = wanted.model if wanted.model in shipped() else str(Path(wanted.model).resolve())
+    if read_said(model_path(model))["kind"] == KEYPOINTS:
+        if wanted.steps:
+            raise UsageError(f"{model} finds keypoints: expected +linear after it to refine it, got +svf")
+        # There is no start to be said where every pose is found.
+        where = None if start == "auto" else start
+        return named(
+            "keymorph", transform, model=model, refine=wanted.climbs, metric=metric, init=where, seed=seed
+        )
+    if wanted.climbs:
+        raise UsageError(f"{model} says velocities: expected +svf after it to refine it, got +linear")
+    return named("network", transform, model=model, refine=wanted.steps, metric=metric, init=start, seed=seed)
 
 
 def _start(init: str | Path | Transform, ndim: int) -> Linear | None:

@@ -28,10 +28,12 @@ METHODS = {
     "drmime-paper": "mutual information learnt by a small network, as published",
     "svf": "linear stages, then a velocity field: a smooth deformation that can be undone",
     "network": "linear stages, then a velocity field by a trained network: a smooth deformation that can be undone",
+    "keymorph": "the same points found in both images by a trained network, and the transform that fits them",
 }
 ORIGINS = {
     "centre": "the middle of one image on the middle of the other",
     "mass": "the object of one image on the object of the other",
+    "keypoints": "the points of one image on those of the other",
     "given": "the transform that was given to start from",
 }
 ESTIMATE = "mutual information estimate, nats"

@@ -71,8 +71,8 @@ class KeypointRecipe(Recipe):
     ramp: Annotated[int, Field(ge=0)] = 1000
     """Pairs over which these motions grow from nothing to what they are."""
     anchored: Annotated[int, Field(ge=0)] = 2000
-    """Steps of the beginning in which points are held to where the reference's are: pre-training, of which the rest of
-    the training keeps `anchor_after`."""
+    """Pairs at the beginning in which points are held to where the reference's are, and nothing else: pre-training, of
+    which the rest keeps `anchor_after`."""
     anchor_after: AtLeastZero = 0.1
     """Weight of that afterwards, beside 1 before."""
     fits: tuple[Literal["rigid", "similarity", "affine", "tps"], ...] = ("affine", "tps")

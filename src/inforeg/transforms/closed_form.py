@@ -33,6 +33,16 @@ def similarity(
     return _about(scale[:, None, None] * turn, p_mean, q_mean)
 
 
+def symmetric_similarity(
+    fixed: Float[Tensor, "b n d"], moving: Float[Tensor, "b n d"], weights: Float[Tensor, "b n"] | None = None
+) -> Float[Tensor, "b e e"]:
+    """As `similarity`, but for the scale: the ratio of both spreads (Horn 1987), whose inverse is the fit back."""
+    p, q, p_mean, q_mean, w = _centred(fixed, moving, weights)
+    turn = nearest_rotation(_cross(q, p, w))
+    of_p, of_q = ((w[..., None] * points.square()).sum((1, 2)) for points in (p, q))
+    return _about((of_q / of_p).sqrt()[:, None, None] * turn, p_mean, q_mean)
+
+
 def affine(
     fixed: Float[Tensor, "b n d"],
     moving: Float[Tensor, "b n d"],
@@ -80,7 +90,7 @@ def symmetric_affine(
     return _about(linear, p_mean, q_mean)
 
 
-LINEAR = {"rigid": rigid, "similarity": similarity, "affine": symmetric_affine}
+LINEAR = {"rigid": rigid, "similarity": symmetric_similarity, "affine": symmetric_affine}
 """The fits of a registration, by the name of what they give: all symmetric."""
 
 

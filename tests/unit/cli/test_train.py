@@ -85,5 +85,7 @@ def test_the_recipe_is_not_overwritten(written, tmp_path, capsys):
 
 
 def test_the_example_is_printed(capsys):
+    assert main(["train", "--example", "--network", "keypoints"]) == 0
+    assert 'network = "keypoints"' in capsys.readouterr().out
     assert main(["train", "--example"]) == 0
     assert 'images = "images.csv"' in capsys.readouterr().out

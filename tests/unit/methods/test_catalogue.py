@@ -11,10 +11,12 @@ from inforeg.methods.method import Method
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_is_made_by_its_name_and_comes_back_from_its_settings(name: str, tmp_path: Path) -> None:
-    needed = {"model": "m.safetensors"} if name == "network" else {}
-    method = named(name, "rigid", metric=None, init="centre", seed=3, **needed)
+    needed = {"model": "m.safetensors"} if name in ("network", "keymorph") else {}
+    # Keypoints need no start.
+    start = {"init": "centre"} if name != "keymorph" else {}
+    method = named(name, "rigid", metric=None, seed=3, **start, **needed)
     assert isinstance(method, Method)
-    assert (method.name, method.init) == (name, "centre")
+    assert (method.name, method.init) == (name, start.get("init", "keypoints"))
     record = tmp_path / "result.json"
     record.write_text(json.dumps({"method": name, "settings": method.to_dict()}))
     assert from_settings(record) == method
@@ -25,7 +27,7 @@ def test_every_method_is_made_by_its_name_and_comes_back_from_its_settings(name:
     ("arguments", "settings", "said"),
     [
         (("drmine",), {}, "unknown method 'drmine'; did you mean drmime"),
-        (("demons",), {}, "unknown method 'demons'; expected linear or svf or network or drmime"),
+        (("demons",), {}, "unknown method 'demons'; expected linear or svf or network or keymorph"),
         (("drmime", "rigid+affine"), {}, "takes one transform and no chain"),
         (("drmime",), {"metric": "mi"}, "drmime takes no metric, got 'mi'; .* choose method linear"),
         (("linear",), {"iterations": 5}, "linear takes no iterations, got 5; .* choose method drmime-paper"),
@@ -42,7 +44,7 @@ def test_every_method_is_made_by_its_name_and_comes_back_from_its_settings(name:
         (
             ("svf",),
             {"model": "m.safetensors"},
-            "svf takes no model, got 'm.safetensors'; .* or choose method network",
+            "svf takes no model, got 'm.safetensors'; .* or choose method network or keymorph",
         ),
         (("linear",), {"init": "mas"}, "got 'mas'; did you mean mass?"),
     ],

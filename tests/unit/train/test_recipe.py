@@ -3,15 +3,40 @@ import tomllib
 import pytest
 
 from inforeg.errors import UsageError
-from inforeg.train.recipes import VelocityRecipe, example, read_recipe
+from inforeg.train.recipes import RECIPES, KeypointRecipe, VelocityRecipe, example, read_recipe
 
 
-def test_the_example_is_a_recipe_with_every_setting_at_its_default():
-    values = tomllib.loads(example())
-    assert VelocityRecipe.from_dict(values) == VelocityRecipe(images="images.csv")
-    assert set(values) == set(VelocityRecipe.model_fields) - {"reference"}
+@pytest.mark.parametrize("network", RECIPES)
+def test_the_example_is_a_recipe_with_every_setting_at_its_default(network, tmp_path):
+    kind, values = RECIPES[network], tomllib.loads(example(network))
+    assert kind.from_dict(values) == kind(images="images.csv")
+    assert set(values) == set(kind.model_fields) - {"reference"} and values["network"] == network
     # Every setting says what it means.
-    assert all(field.description for field in VelocityRecipe.model_fields.values())
+    assert all(field.description for field in kind.model_fields.values())
+    (tmp_path / "images.csv").touch()
+    (tmp_path / "r.toml").write_text(example(network), encoding="utf-8")
+    assert type(read_recipe(tmp_path / "r.toml")) is kind
+
+
+def test_a_kind_of_network_that_is_not_known_is_said(tmp_path):
+    (tmp_path / "r.toml").write_text('images = "a"\nnetwork = "demons"\n', encoding="utf-8")
+    with pytest.raises(UsageError, match="expected network velocity or keypoints, got 'demons'"):
+        read_recipe(tmp_path / "r.toml")
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"shape": (60, 64, 64)}, "multiples of 8"),
+        ({"smoothing": (1.0, 0.1)}, "smoothing from less to more"),
+        ({"fits": ()}, "at least one fit"),
+        ({"net": {"keypoints": 3}}, "keypoints"),
+    ],
+)
+def test_what_does_not_fit_keypoints_is_said_in_a_line(values, said):
+    with pytest.raises(UsageError, match=said) as error:
+        KeypointRecipe(images="a", **values)
+    assert "\n" not in str(error.value)
 
 
 def test_it_comes_back_from_a_file_as_it_was():

@@ -20,11 +20,12 @@ SOLVERS = {
     "similarity": closed_form.similarity,
     "affine": closed_form.affine,
     "symmetric": closed_form.symmetric_affine,
+    "symmetric similarity": closed_form.symmetric_similarity,
 }
 
 
 def truth(name: str, ndim: int, seed: int = 0) -> Linear:
-    which = group("affine" if name == "symmetric" else name, ndim)
+    which = group({"symmetric": "affine", "symmetric similarity": "similarity"}.get(name, name), ndim)
     v = torch.randn(which.size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     return which.exp(v, torch.full((ndim,), 20.0, dtype=torch.float64), 60.0)
 
@@ -40,7 +41,7 @@ def batch(name: str, ndim: int, count: int = 3) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
-@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("name", ["rigid", "similarity", "affine", "symmetric"])
 def test_batches_are_the_same_as_one_after_the_other(name: str, ndim: int) -> None:
     fixed, moving = batch(name, ndim)
     weights = torch.rand(fixed.shape[:2], generator=torch.Generator().manual_seed(1)).double()
@@ -92,15 +93,23 @@ def test_a_shift_of_either_image_is_a_shift_of_the_transform(name: str, ndim: in
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
-@pytest.mark.parametrize("name", ["rigid", "symmetric"])
+@pytest.mark.parametrize("name", ["rigid", "similarity", "affine"])
 def test_swapping_the_images_gives_the_inverse(name: str, ndim: int) -> None:
     fixed, moving = batch(name, ndim)
-    there, back = SOLVERS[name](fixed, moving), SOLVERS[name](moving, fixed)
+    solver = closed_form.LINEAR[name]
+    there, back = solver(fixed, moving), solver(moving, fixed)
     eye = torch.eye(ndim + 1).double().expand_as(there)
     assert torch.allclose(there @ back, eye, atol=1e-9)
     # Least squares one way shrink what noise has spread.
     one, other = closed_form.affine(fixed, moving), closed_form.affine(moving, fixed)
     assert not torch.allclose(one @ other, eye, atol=1e-4)
+
+
+def test_exact_points_give_the_exact_transform_by_every_solver() -> None:
+    for name, solver in SOLVERS.items():
+        answer = truth(name, 3, 3)
+        fixed = points(3)
+        assert torch.allclose(solver(fixed[None], answer(fixed)[None])[0], answer.matrix, atol=1e-4), name
 
 
 def test_the_symmetric_fit_is_the_geometric_mean_of_both_directions() -> None:

@@ -8,7 +8,7 @@ from inforeg.bench.deformable.results import Row
 from inforeg.bench.deformable.table import NONE, as_table, paired_p
 from inforeg.bench.vm_mine.networks import KINDS
 from inforeg.bench.vm_mine.sets import SETS
-from inforeg.shipped import refined
+from inforeg.shipped import named_model
 
 OTHERS = {
     "syn-mi": "ANTs SyN (MI)",
@@ -107,13 +107,13 @@ def _groups(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
     ):
         kind = _kind(row.method)
         title = OTHERS.get(kind) or (KINDS[kind].title if kind in KINDS else kind)
-        _, steps = refined(row.method)
+        steps = named_model(row.method).steps
         titles.setdefault(title + (f", refined by {steps} steps" if steps else ""), []).append(row)
     return list(titles.items())
 
 
 def _kind(method: str) -> str:
-    return _WEIGHT.sub("", _SEED.sub("", refined(method)[0]))
+    return _WEIGHT.sub("", _SEED.sub("", named_model(method).model))
 
 
 def _spread(values: Sequence[float]) -> str:

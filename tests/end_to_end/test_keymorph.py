@@ -1,0 +1,137 @@
+"""Keypoints trained from nothing, and registering by them: files in, files out, from poses that are far away."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from made_up import made_up, points_recipe, recipe  # noqa: F401  (a fixture)
+
+import inforeg as ir
+from inforeg.cli.main import main
+from inforeg.errors import PairError, UsageError
+from inforeg.image import Image
+from inforeg.methods import named
+from inforeg.nets.files import read_model
+from inforeg.space import Grid
+from inforeg.train.loop import read_log, train
+from inforeg.train.machine import Machine
+from inforeg.transforms import Linear, group
+
+
+@pytest.fixture(scope="module")
+def run(made_up, tmp_path_factory):  # noqa: F811
+    """A model that has learnt a little, in half a minute."""
+    folder = tmp_path_factory.mktemp("points")
+    schedule = {"steps": 500, "anchored": 400, "rate": 1e-3, "validate_every": 250, "batch": 2, "warm_up": 20}
+    train(points_recipe(made_up, **schedule), folder, machine=Machine("cpu", threads=2))
+    return folder
+
+
+@pytest.fixture
+def model(run):
+    return run / "model.safetensors"
+
+
+def placed(image, transform):
+    """The image elsewhere in the world, by its header alone."""
+    return Image(image.data, Grid(image.grid.shape, transform.matrix @ image.grid.voxel_to_world), image.name)
+
+
+def turned(degrees, shift):
+    return group("rigid", 2).exp(
+        torch.tensor([np.deg2rad(degrees), *shift], dtype=torch.float64), torch.zeros(2).double(), 1.0
+    )
+
+
+def test_it_learns_and_says_what_it_learnt(run):
+    checks = [line["validation"] for line in read_log(run) if "validation" in line]
+    assert checks[-1]["tre_mm"] < 0.4 * checks[0]["tre_mm"]
+    card = read_model(run / "model.safetensors").card
+    assert card["summary"].startswith("2-D, 12 keypoints, T1/T2") and card["validation"]["pairs"] == 4
+    assert len(list((run / "pictures").glob("*.png"))) == 3
+
+
+def test_a_turned_contrast_is_laid_on_the_other(made_up, model):  # noqa: F811
+    """One subject's T1 and T2, of whom nothing was learnt, the T2 turned by 25 degrees and 40 mm away."""
+    fixed, moving = (ir.read_image(made_up / f"s06_{c}.nii.gz") for c in ("T1", "T2"))
+    truth = turned(25.0, (40.0, -25.0))
+    moved = placed(moving, truth)
+    points = fixed.grid.points_mm()[(fixed.data[0, 0] > 0.1 * fixed.data.max()).flatten()]
+
+    def error(result):
+        return float((result.transform(points) - truth(points)).square().sum(1).mean().sqrt())
+
+    by_points = ir.register(fixed, moved, method=str(model), transform="rigid", device="cpu")
+    refined = ir.register(fixed, moved, method=f"{model}+linear", transform="rigid", device="cpu")
+    assert error(by_points) < 8 and error(refined) < 0.5
+    assert refined.ok and refined.start.best.origin == "given"
+    assert any(note.startswith("12 points in both images") for note in by_points.notes)
+
+
+def test_swapping_the_images_gives_the_inverse(made_up, model):  # noqa: F811
+    images = [ir.read_image(made_up / name) for name in ("s01_T1.nii.gz", "s02_T2.nii.gz")]
+    for fit in ("rigid", "similarity", "affine"):
+        there, back = (
+            ir.register(*pair, method=str(model), transform=fit, device="cpu").transform
+            for pair in (images, images[::-1])
+        )
+        assert isinstance(there, Linear)
+        torch.testing.assert_close(there.matrix @ back.matrix, torch.eye(3).double(), atol=1e-6, rtol=0)
+
+
+def test_headers_move_and_turn_nothing_but_the_answer(made_up, model):  # noqa: F811
+    """Other voxels and axes of the same picture: the same transform in mm."""
+    fixed, moving = (ir.read_image(made_up / name) for name in ("s01_T1.nii.gz", "s02_T2.nii.gz"))
+    plain = ir.register(fixed, moving, method=str(model), device="cpu").transform
+    flipped = Image(
+        moving.data.flip(2).mT.contiguous(),
+        Grid(
+            moving.grid.shape[::-1],
+            moving.grid.voxel_to_world
+            @ torch.tensor([[0.0, -1.0, moving.grid.shape[0] - 1], [1, 0, 0], [0, 0, 1]]).double(),
+        ),
+    )
+    again = ir.register(fixed, flipped, method=str(model), device="cpu").transform
+    points = fixed.grid.points_mm()[::5]
+    assert float((plain(points) - again(points)).norm(dim=1).max()) < 0.5
+    shift = Linear.translation(torch.tensor([300.0, -200.0]).double())
+    away = ir.register(placed(fixed, shift), moving, method=str(model), device="cpu").transform
+    assert float((away(shift(points)) - plain(points)).norm(dim=1).max()) < 1e-3
+
+
+def test_files_in_and_files_out(made_up, model, tmp_path):  # noqa: F811
+    out = tmp_path / "out"
+    pair = ["-f", str(made_up / "s01_T1.nii.gz"), "-m", str(made_up / "s01_T2.nii.gz")]
+    command = ["register", *pair, "-o", str(out), "--method", f"{model}+linear", "-t", "rigid"]
+    assert main([*command, "--device", "cpu", "-q"]) in (0, 3)
+    said = json.loads((out / "result.json").read_text(encoding="utf-8"))
+    assert said["method"] == "keymorph" and said["settings"]["refine"] is True
+    assert said["inputs"]["model"]["path"] == str(model)
+    again = ir.register(*pair[1::2], settings=out / "result.json", device="cpu")
+    (written,) = out.glob("transform.*")
+    assert float((again.transform.matrix - ir.read_transform(written).matrix).abs().max()) < 1e-5
+    assert main(["models", "info", str(model)]) == 0 and main(["models", "verify", str(model)]) == 0
+
+
+def test_what_does_not_go_together_is_said_in_a_line(made_up, model, tmp_path):  # noqa: F811
+    pair = [str(made_up / name) for name in ("s01_T1.nii.gz", "s02_T2.nii.gz")]
+    with pytest.raises(UsageError, match=r"finds keypoints: expected \+linear"):
+        ir.register(*pair, method=f"{model}+svf")
+    with pytest.raises(UsageError, match="unknown transform 'projective' for keymorph"):
+        ir.register(*pair, method=str(model), transform="projective")
+    with pytest.raises(UsageError, match="takes no init"):
+        ir.register(*pair, method=str(model), init="header")
+    with pytest.raises(UsageError, match="finds every pose by itself"):
+        ir.register(*pair, method=str(model), init=Linear.identity(2))
+    with pytest.raises(PairError, match="trained on 2-D images"):
+        cube = Image(torch.rand(1, 1, 32, 32, 32), Grid.from_spacing((32, 32, 32), 4.0))
+        ir.register(cube, cube, method=str(model))
+    train(recipe(made_up, steps=1), tmp_path / "run", machine=Machine("cpu", threads=1))
+    velocities = tmp_path / "run" / "model.safetensors"
+    with pytest.raises(UsageError, match=r"says velocities: expected \+svf"):
+        ir.register(*pair, method=f"{velocities}+linear")
+    with pytest.raises(UsageError, match="expected a model that finds keypoints"):
+        named("keymorph", "affine", model=str(velocities))(*map(ir.read_image, pair))
+    with pytest.raises(UsageError, match="expected a model that says velocities"):
+        named("network", "svf", model=str(model))(*map(ir.read_image, pair))

@@ -1,0 +1,95 @@
+import pytest
+import torch
+from made_up import points_recipe
+
+from inforeg.image.sample import sample_where
+from inforeg.nets import Keypoints
+from inforeg.train.keypoint_objective import Fit, KeypointObjective
+from inforeg.train.source import seeded
+from inforeg.train.views import pose, voxels_of
+
+FITS = [Fit("affine"), Fit("tps", 1e-6), Fit("tps", 10.0)]
+
+
+class Knows(torch.nn.Module):
+    """A network that knows the answer, but for an error in voxels."""
+
+    def __init__(self, points_mm, spacing_mm, off):
+        super().__init__()
+        self.points_mm, self.spacing_mm, self.off = points_mm, spacing_mm, torch.nn.Parameter(off)
+
+    def forward(self, images):
+        middle = (torch.tensor(images.shape[2:]) - 1) / 2
+        voxel = (self.points_mm / self.spacing_mm + middle).float() + self.off
+        return Keypoints(voxel, torch.full(voxel.shape[:2], 1 / voxel.shape[1]))
+
+
+def case(made_up, ndim, off=0.0, **changes):
+    """An object in two poses that are known, and points that are where they belong."""
+    shape = (48, 64) if ndim == 2 else (24, 32, 24)
+    widths = {"keypoints": 12, "widths": (8, 8, 8)}
+    wanted = points_recipe(made_up, shape=shape, net=widths, shift_mm=6.0, **changes)
+    spacing, generator = wanted.spacing_mm, seeded(1)
+    lines = torch.meshgrid(*[torch.linspace(-1, 1, n) for n in shape], indexing="ij")
+    image = sum(torch.exp(-((line - 0.3 * k) ** 2) / 0.1) for k, line in enumerate(lines))[None]
+    image = image * (torch.stack(lines).square().sum(0) < 0.4)
+    poses = torch.stack([pose(ndim, wanted, 0.7, generator) for _ in range(2)])
+    anchors = 30 * torch.randn(12, ndim, generator=generator, dtype=torch.float64)
+    whole = torch.cat((anchors, torch.ones(12, 1, dtype=torch.float64)), dim=1)
+    points = (whole @ poses.mT)[..., :ndim]
+    objective = KeypointObjective(wanted, anchors)
+    objective.net = Knows(points, spacing, off * torch.randn(12, ndim, generator=generator))
+    seen = [sample_where(image[None], voxels_of(torch.linalg.inv(m), shape, spacing)[None])[0] for m in poses]
+    return objective, torch.stack(seen)[None], poses[None]
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("fit", FITS)
+def test_points_that_are_right_lay_one_view_on_the_other(made_up, ndim, fit):
+    objective, images, poses = case(made_up, ndim, metric="mse", label_weight=3.0, alpha=2.0)
+    with torch.no_grad():
+        found = objective(images, poses, 0.5, [fit], images)
+        still = objective(images, poses, 0.5, [Fit("affine")])
+        wrong = KeypointObjective(objective.recipe, objective.anchors)(images, poses, 0.5, [fit])
+    assert float(found.anchor) < 1e-8 and float(found.metric) < 2e-3 and float(found.overlap) > 0.99
+    torch.testing.assert_close(
+        found.cost, 0.5 * found.anchor + 2 * found.metric + 3 * (1 - found.overlap), check_dtype=False
+    )
+    assert float(still.overlap) == 0  # not asked for
+    assert float(wrong.metric) > 5 * float(found.metric) and float(wrong.anchor) > 1
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_what_points_are_off_by_is_learnt_from_images_alone(made_up, fit):
+    """No weight on anchors: the error falls along the gradient that comes through the fit."""
+    objective, images, poses = case(made_up, 2, off=0.8, metric="mse", alpha=1.0)
+    optimiser = torch.optim.Adam(objective.net.parameters(), lr=0.05)
+    costs = []
+    for _ in range(40):
+        found = objective(images, poses, 0.0, [fit])
+        optimiser.zero_grad()
+        found.cost.backward()
+        optimiser.step()
+        costs.append(float(found.metric.detach()))
+    assert costs[-1] < 0.5 * costs[0]
+
+
+def test_anchors_alone_before_anything_is_fitted(made_up):
+    objective, images, poses = case(made_up, 2, off=1.0)
+    found = objective(images, poses, 1.0, [])
+    torch.testing.assert_close(found.cost, found.anchor)
+    # One voxel of 4 mm off on each of two axes: 32 mm^2 over 100.
+    assert 0.15 < float(found.anchor.detach()) < 0.6
+    assert set(found.parts()) == {"cost", "anchor", "metric", "overlap"}
+
+
+def test_a_batch_costs_the_mean_of_its_pairs(made_up):
+    objective, images, poses = case(made_up, 2, metric="nmi", label_weight=1.0)
+    real = KeypointObjective(objective.recipe, objective.anchors)
+    two = torch.cat((images, images.flip(1)))
+    both = torch.cat((poses, poses.flip(1)))
+    fits = [Fit("affine"), Fit("tps", 0.1)]
+    whole = real(two, both, 0.3, fits, two)
+    parts = [real(two[n : n + 1], both[n : n + 1], 0.3, fits[n : n + 1], two[n : n + 1]) for n in range(2)]
+    for name, value in whole.parts().items():
+        torch.testing.assert_close(value, sum(p.parts()[name] for p in parts) / 2, atol=1e-4, rtol=1e-4)
