@@ -46,7 +46,8 @@ def register(
             help="linear (if not given: mutual information from a table), svf (the same, then a smooth deformation;"
             " if not given and the transform ends with it), drmime (by a network, which sees all channels),"
             " drmime-paper (the same as published), or a trained model: its file, or its name if inforeg ships it"
-            " (inforeg models list). MODEL+svf refines what a model says by 20 steps of svf, MODEL+svf60 by 60.",
+            " (inforeg models list). MODEL+svf refines what a model says by 20 steps of svf, MODEL+svf60 by 60;"
+            " MODEL+linear goes on from keypoints.",
         ),
     ] = None,
     settings: Annotated[
