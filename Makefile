@@ -18,8 +18,8 @@ help: ## Say what can be made
 demo: $(STAMP) ## Register a made-up T2 to the MNI152 T1 template; prints the error before and after, and the report's path
 	$(BIN)/inforeg demo --overwrite $(ARGS)
 
-test: $(STAMP) ## Run the tests; ARGS="-m 'not slow'" leaves out the slow ones
-	$(BIN)/pytest $(ARGS)
+test: $(STAMP) ## Run the tests, two files at a time; ARGS="-m 'not slow'" leaves out the slow ones, ARGS="-n 0" takes one by one
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(STAMP) ## Lint, types and floors
 	$(BIN)/ruff check .

@@ -52,7 +52,7 @@ def test_two_pictures_are_registered_and_the_result_makes_itself_again(
     written = json.loads(Path("out/result.json").read_text())
     assert (written["method"], written["quality"]["verdict"]) == ("drmime", "good")
     assert drmime().from_dict(written["settings"]) == quick
-    page = Path("out/report.html").read_text()
+    page = Path("out/report.html").read_text(encoding="utf-8")
     assert page.lower().startswith("<!doctype html>")
     assert "drmime" in page
     # The result.json says itself which method it was.

@@ -255,7 +255,7 @@ def test_a_result_that_fails_its_check_ends_with_three_and_is_kept(
     said = capsys.readouterr().out
     record = json.loads((tmp_path / "o" / "result.json").read_text())
     assert record["quality"]["verdict"] in said and record["quality"]["reasons"][0] in said
-    assert record["quality"]["reasons"][0] in (tmp_path / "o" / "report.html").read_text()
+    assert record["quality"]["reasons"][0] in (tmp_path / "o" / "report.html").read_text(encoding="utf-8")
     assert (tmp_path / "o" / "warped.nii.gz").exists()
 
 
