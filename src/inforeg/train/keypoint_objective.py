@@ -8,9 +8,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from inforeg.image.sample import sample_where, stretched
+from inforeg.metrics import DonskerVaradhan
 from inforeg.nets.keypoint_net import KeypointNet, Keypoints
 from inforeg.train.objective import metric_of, soft_dice
 from inforeg.train.recipes import KeypointRecipe
+from inforeg.train.source import seeded
 from inforeg.train.task import Objective
 from inforeg.train.views import voxels_of
 from inforeg.transforms import closed_form
@@ -22,10 +24,11 @@ _COARSER = 4
 
 
 class Fit(NamedTuple):
-    """What is fitted to the points of a pair, and how much a thin plate is smoothed."""
+    """What is fitted to the points of a pair, how much a thin plate is smoothed, and a seed for what the metric draws."""
 
     kind: str
     smoothing: float = 0.0
+    seed: int = 0
 
 
 class KeypointCost(NamedTuple):
@@ -92,7 +95,9 @@ class KeypointObjective(Objective):
                 voxel = self._voxels(fit, *pair, images.shape[3:])
                 warped = sample_where(seen[n, 1][None], voxel.to(seen))
                 each.append((seen[n, 0][None], warped))
-            metric = torch.stack([self.metric(f[:, :c], w[:, :c]) for f, w in each]).mean()
+            metric = torch.stack(
+                [self._compare(f[:, :c], w[:, :c], fit) for fit, (f, w) in zip(fits, each, strict=True)]
+            ).mean()
             cost = cost + self.recipe.alpha * metric
             if shares is not None:
                 overlap = torch.stack([soft_dice(f[:, c:], w[:, c:]) for f, w in each]).mean()
@@ -106,6 +111,12 @@ class KeypointObjective(Objective):
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.half_precision):
             found: Keypoints = self.net(images)
         return found.about_middle_mm(images.shape[2:], self.recipe.spacing_mm), found.weights.double()
+
+    def _compare(self, fixed: Tensor, warped: Tensor, fit: Fit) -> Tensor:
+        if isinstance(self.metric, DonskerVaradhan):
+            self.metric.generator = seeded(self.recipe.seed, 11, fit.seed, device=fixed.device)
+        cost: Tensor = self.metric(fixed, warped)
+        return cost
 
     def _voxels(
         self, fit: Fit, fixed: Tensor, moving: Tensor, weights: Tensor, shape: Sequence[int]

@@ -152,7 +152,7 @@ def _fit(recipe: KeypointRecipe, number: int) -> Fit:
     generator = seeded(recipe.seed, 9, number)
     which, amount = torch.rand(2, generator=generator).tolist()
     low, high = (float(np.log(s)) for s in recipe.smoothing)
-    return Fit(recipe.fits[int(which * len(recipe.fits))], float(np.exp(low + amount * (high - low))))
+    return Fit(recipe.fits[int(which * len(recipe.fits))], float(np.exp(low + amount * (high - low))), number)
 
 
 def _object_mm(scans: Sequence[Prepared], recipe: KeypointRecipe) -> Float[Tensor, "n d"]:

@@ -83,6 +83,13 @@ def test_anchors_alone_before_anything_is_fitted(made_up):
     assert set(found.parts()) == {"cost", "anchor", "metric", "overlap"}
 
 
+def test_what_a_metric_draws_comes_from_the_seed(made_up):
+    objective, images, poses = case(made_up, 2, metric="mine")
+    with torch.no_grad():
+        costs = [float(objective(images, poses, 0.0, [Fit("affine", 0.0, n)]).metric) for n in (1, 2, 1)]
+    assert costs[0] == costs[2] != costs[1]
+
+
 def test_a_batch_costs_the_mean_of_its_pairs(made_up):
     objective, images, poses = case(made_up, 2, metric="nmi", label_weight=1.0)
     real = KeypointObjective(objective.recipe, objective.anchors)
