@@ -24,7 +24,7 @@ _COARSER = 4
 
 
 class Fit(NamedTuple):
-    """What is fitted to the points of a pair, how much a thin plate is smoothed, and a seed for what the metric draws."""
+    """What is fitted to the points of a pair, how much a thin plate is smoothed, and what the metric draws by."""
 
     kind: str
     smoothing: float = 0.0
