@@ -27,8 +27,8 @@ def vm_mine(
         str | None,
         typer.Option(
             "--networks",
-            help="Networks, with commas: vm-cc, vm-mine-global, vm-mine-local, vm-mine-exact, vm-nmi, brain (the model"
-            " that ships); all if none.",
+            help="Networks, with commas: vm-cc, vm-mine-global, vm-mine-local, vm-mine-exact, vm-nmi, brain;"
+            " all if none.",
         ),
     ] = None,
     peers: Annotated[

@@ -11,14 +11,12 @@ from inforeg.bench.deformable.contestants import CONTESTANTS, Contestant, Ours
 from inforeg.bench.deformable.run import Plan
 from inforeg.bench.deformable.run import run as run_plan
 from inforeg.bench.vm_mine.costs import write_full_size
-from inforeg.bench.vm_mine.networks import Network, Schedule, model_of, recipe_of, train_all
+from inforeg.bench.vm_mine.networks import KINDS, Network, Schedule, model_of, recipe_of, train_all
 from inforeg.bench.vm_mine.sets import SETS
 from inforeg.train import checkpoint
 from inforeg.train.objective import metric_of
 
 PEERS = ("syn-mi", "svf")
-# A first seed is refined by 20 steps, and by 40, of which some are at full resolution.
-REFINED = ("+svf", "+svf40")
 
 
 def contestants(output: Path, wanted: Sequence[Network]) -> dict[str, Contestant]:
@@ -30,7 +28,8 @@ def contestants(output: Path, wanted: Sequence[Network]) -> dict[str, Contestant
             continue
         found[network.name] = Ours(("--method", str(path)))
         if network.seed == 0 and network.alpha is None:
-            found |= {network.name + more: Ours(("--method", f"{path}{more}")) for more in REFINED}
+            refined = KINDS[network.kind].refined
+            found |= {network.name + more: Ours(("--method", f"{path}{more}")) for more in refined}
     return found
 
 

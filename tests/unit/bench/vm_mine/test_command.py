@@ -52,7 +52,7 @@ def test_from_images_to_tables(all_heads, tmp_path, monkeypatch, capsys):
         "training vm-mine-local-s0 [1 left]" in text and "| VM-MINE local, refined by 20 steps | 1 |" in text
     )
     rows = read_rows(out / "results.jsonl")
-    tried = ("svf", *("vm-mine-local-s0" + more for more in ("", "+svf", "+svf40")), "vm-mine-local-a0.5-s0")
+    tried = ("svf", *("vm-mine-local-s0" + more for more in ("", "+svf")), "vm-mine-local-a0.5-s0")
     assert {r.method for r in rows} == set(tried)
     assert not any(r.failure for r in rows) and all(r.folds == 0 for r in rows)
     assert SimpleITK.ReadImage(str(out / "responses.png")).GetSize() == (200, 200)

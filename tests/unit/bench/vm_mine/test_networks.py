@@ -42,7 +42,7 @@ def test_recipes_differ_in_what_is_compared_alone(all_heads, tmp_path):
     assert (heavier.alpha, heavier.seed, heavier.steps) == (0.5, 2, 7)
 
 
-def test_the_model_that_ships_learns_longer_and_of_the_same_heads(all_heads, tmp_path):
+def test_the_one_of_any_contrast_learns_longer_and_of_the_same_heads(all_heads, tmp_path):
     recipe = recipe_of(Network("brain"), tmp_path / "t.csv", all_heads, Schedule(steps=100))
     other = recipe_of(Network("vm-nmi"), tmp_path / "t.csv", all_heads, Schedule(steps=100))
     assert recipe.steps == 300 and (recipe.images, recipe.net) == (other.images, other.net)
