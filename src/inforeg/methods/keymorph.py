@@ -1,7 +1,6 @@
 """KeyMorph: the same points found in both images, from any pose, and the transform that lays them on one another."""
 
 from dataclasses import replace
-from math import prod
 from time import perf_counter
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -10,9 +9,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from inforeg.errors import PairError, UsageError, did_you_mean
+from inforeg.errors import UsageError, did_you_mean
 from inforeg.image import Image
 from inforeg.image.coarse import object_of
+from inforeg.methods.learnt import bytes_of, model_for
 from inforeg.methods.linear import LinearMethod
 from inforeg.methods.method import Progress
 from inforeg.methods.pair import prepare_pair
@@ -20,9 +20,7 @@ from inforeg.methods.result import Result
 from inforeg.methods.stages import LinearRun, LinearStage
 from inforeg.nets import KeypointNet
 from inforeg.nets.canonical import Canonical, seen_on
-from inforeg.nets.files import read_model, read_sizes
 from inforeg.settings import Settings
-from inforeg.shipped import model_path
 from inforeg.solve.start import Start
 from inforeg.transforms import Linear, closed_form
 
@@ -56,8 +54,7 @@ class KeyMorph(KeyMorphSettings):
 
     def model_bytes(self) -> int:
         """What the network takes at most while it looks, by what its file says. Raises `ReadError` for no model."""
-        net, canonical = read_sizes(model_path(self.model))
-        return prod(canonical.shape) * net.bytes_a_voxel()
+        return bytes_of(self.model)
 
     @property
     def init(self) -> str:
@@ -85,17 +82,9 @@ class KeyMorph(KeyMorphSettings):
             )
         began = perf_counter()
         report = progress or (lambda _name, _share: None)
-        model = read_model(model_path(self.model), fixed.data.device)
+        model = model_for(self.model, KeypointNet, "finds keypoints", fixed)
         net = model.net
-        if not isinstance(net, KeypointNet):
-            raise UsageError(
-                f"expected a model that finds keypoints, and {self.model} is of kind {model.kind}"
-            )
-        if fixed.grid.ndim != net.settings.ndim:
-            raise PairError(
-                f"{self.model} was trained on {net.settings.ndim}-D images, and these are {fixed.grid.ndim}-D; take"
-                " another model"
-            )
+        assert isinstance(net, KeypointNet)
         pair = prepare_pair(fixed, moving, fixed_mask, moving_mask)
         report("points", 0.3)
         (p, p_mass), (q, q_mass) = (points_of(net, model.canonical, image) for image in (fixed, moving))

@@ -1,17 +1,17 @@
 """The amortised method: linear stages, then what a trained network says at one look, and steps from there if wanted."""
 
-from math import prod
 from time import perf_counter
 from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
 
-from inforeg.errors import PairError, UsageError
+from inforeg.errors import UsageError
 from inforeg.image import Image
 from inforeg.image.coarse import object_of
 from inforeg.methods.deformable import Before, deformable
 from inforeg.methods.dense import Anatomies, DenseRun
+from inforeg.methods.learnt import bytes_of, model_for
 from inforeg.methods.linear import LinearMethod
 from inforeg.methods.method import Progress
 from inforeg.methods.pair import prepare_pair
@@ -19,9 +19,7 @@ from inforeg.methods.result import Result, Stage
 from inforeg.methods.starting import Init, find_start
 from inforeg.nets import VelocityNet
 from inforeg.nets.canonical import Canonical, seen_on
-from inforeg.nets.files import read_model, read_sizes
 from inforeg.settings import Settings
-from inforeg.shipped import model_path
 from inforeg.transforms import Linear, Velocity
 
 NAME = "network"
@@ -60,8 +58,7 @@ class Network(NetworkSettings):
 
     def model_bytes(self) -> int:
         """What the network takes at most while it looks, by what its file says. Raises `ReadError` for no model."""
-        net, canonical = read_sizes(model_path(self.model))
-        return prod(canonical.shape) * net.bytes_a_voxel()
+        return bytes_of(self.model)
 
     def __call__(
         self,
@@ -82,16 +79,9 @@ class Network(NetworkSettings):
             raise UsageError("expected an affine transform to start from, got a projective one; give another")
         began = perf_counter()
         report = progress or (lambda _name, _share: None)
-        model = read_model(model_path(self.model), fixed.data.device)
-        if not isinstance(model.net, VelocityNet):
-            raise UsageError(
-                f"expected a model that says velocities, and {self.model} is of kind {model.kind}"
-            )
-        ndim = model.net.settings.ndim
-        if fixed.grid.ndim != ndim:
-            raise PairError(
-                f"{self.model} was trained on {ndim}-D images, and these are {fixed.grid.ndim}-D; take another model"
-            )
+        model = model_for(self.model, VelocityNet, "says velocities", fixed)
+        net = model.net
+        assert isinstance(net, VelocityNet)
         pair = prepare_pair(fixed, moving, fixed_mask, moving_mask)
         generator = torch.Generator().manual_seed(self.seed)
         stages: list[Stage] = []
@@ -106,7 +96,7 @@ class Network(NetworkSettings):
             found = find_start(pair, self.init, "rigid", start, generator)
             given = found.best.transform
         report("network", 0.6)
-        velocity, said = _look(model.net, model.canonical, fixed, moving, given)
+        velocity, said = _look(net, model.canonical, fixed, moving, given)
         anatomies: Anatomies = "two" if model.between_subjects else "one"
         run = DenseRun(pair, given, None, generator, anatomies=anatomies)
         stage, more = run.refined(

@@ -31,6 +31,11 @@ class Canonical(Settings):
         matrix[:-1, -1] += centre_mm.to(matrix)
         return Grid(grid.shape, matrix)
 
+    def about_middle_mm(self, voxels: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
+        """Voxel places as points in mm along the axes about the middle of the field of view, float64."""
+        middle = (torch.tensor(self.shape, dtype=torch.float64, device=voxels.device) - 1) / 2
+        return (voxels.double() - middle) * self.spacing_mm
+
     def voxels_about_middle(self, points_mm: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
         """The voxel places of points in mm along the axes about the middle of the field of view."""
         middle = (torch.tensor(self.shape, dtype=points_mm.dtype, device=points_mm.device) - 1) / 2

@@ -1,6 +1,5 @@
 """The network that finds the same points in every image of one anatomy: the centres of its heat maps."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -11,13 +10,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from inforeg.errors import UsageError
-from inforeg.nets.unet import UNet, convolution
+from inforeg.nets.unet import UNet, check_shape, convolution, draw
 from inforeg.settings import Settings
 
 Widths = tuple[Annotated[int, Field(ge=1)], ...]
 # A binomial of four, the outer and the inner ones: its middle lies between voxels, as that of a coarser voxel does.
 _BLUR = (1 / 8, 3 / 8)
+# Of weights before a rectifier.
+_GAIN = 2**0.5
 # Where a heat map is nothing at all, its centre is the middle of the field of view.
 _FLOOR = 1e-6
 
@@ -64,11 +64,6 @@ class Keypoints:
     voxel: Tensor
     weights: Tensor
 
-    def about_middle_mm(self, shape: Sequence[int], spacing_mm: float) -> Float[Tensor, "b k d"]:
-        """The points in mm along the axes, float64, about the middle of a field of view of so many voxels."""
-        middle = (torch.tensor(list(shape), dtype=torch.float64, device=self.voxel.device) - 1) / 2
-        return (self.voxel.double() - middle) * spacing_mm
-
 
 class KeypointNet(nn.Module):
     """Images in, `Keypoints` out: the detector of KeyMorph (Yu et al., MIDL 2022; Wang et al., MedIA 2023).
@@ -107,9 +102,11 @@ class KeypointNet(nn.Module):
             into = self.unet.features
         else:
             for out in s.widths:
-                self.blocks.append(_drawn(convolution(s.ndim, into, out), generator))
+                self.blocks.append(convolution(s.ndim, into, out))
                 into = out
-        self.head = _drawn(convolution(s.ndim, into, s.keypoints), generator)
+        self.head = convolution(s.ndim, into, s.keypoints)
+        for block in (*self.blocks, self.head):
+            draw(block, _GAIN, generator)
 
     @property
     def multiple(self) -> int:
@@ -123,11 +120,7 @@ class KeypointNet(nn.Module):
 
     def heat(self, images: Float[Tensor, "b c *shape"]) -> Float[Tensor, "b k *map"]:
         """The heat maps, above zero."""
-        shape = tuple(images.shape[2:])
-        if len(shape) != self.settings.ndim or any(n % self.multiple or n < self.multiple for n in shape):
-            raise UsageError(
-                f"expected {self.settings.ndim} axes with a multiple of {self.multiple} voxels each, got shape {shape}"
-            )
+        check_shape(images.shape[2:], self.settings.ndim, self.multiple)
         if self.unet is not None:
             x = self.unet(images)
         else:
@@ -160,7 +153,7 @@ class KeypointNet(nn.Module):
         for axis in range(2, 2 + d):
             n = x.shape[axis] // 2
             wide = torch.cat((x.narrow(axis, 0, 1), x, x.narrow(axis, x.shape[axis] - 1, 1)), dim=axis)
-            taps = [wide.narrow(axis, k, wide.shape[axis] - k)[_every_other(axis, n)] for k in range(4)]
+            taps = [wide[_every_other(axis, k, n)] for k in range(4)]
             x = _BLUR[0] * (taps[0] + taps[3]) + _BLUR[1] * (taps[1] + taps[2])
         return x
 
@@ -184,15 +177,5 @@ def centres_of_mass(maps: Float[Tensor, "b k *map"], voxel: int = 1) -> Keypoint
     return Keypoints(voxels, total / total.sum(dim=1, keepdim=True))
 
 
-def _every_other(axis: int, count: int) -> tuple[slice, ...]:
-    return (*[slice(None)] * axis, slice(0, 2 * count, 2))
-
-
-def _drawn(made: nn.Conv2d | nn.Conv3d, generator: torch.Generator) -> nn.Conv2d | nn.Conv3d:
-    """As He et al. have weights for rectifiers (ICCV 2015, normal), and no bias."""
-    with torch.no_grad():
-        drawn = torch.empty(made.weight.shape)
-        made.weight.copy_(drawn.normal_(0, (2 / made.weight[0].numel()) ** 0.5, generator=generator))
-        assert made.bias is not None
-        made.bias.zero_()
-    return made
+def _every_other(axis: int, first: int, count: int) -> tuple[slice, ...]:
+    return (*[slice(None)] * axis, slice(first, first + 2 * count, 2))

@@ -21,6 +21,23 @@ def convolution(ndim: int, into: int, out: int) -> nn.Conv2d | nn.Conv3d:
         return (nn.Conv2d if ndim == 2 else nn.Conv3d)(into, out, 3, padding=1)
 
 
+def check_shape(shape: Sequence[int], ndim: int, multiple: int) -> None:
+    """Raise `UsageError` where images are not of so many axes, or their sizes no multiples."""
+    if len(shape) != ndim or any(n % multiple or n < multiple for n in shape):
+        raise UsageError(
+            f"expected {ndim} axes with a multiple of {multiple} voxels each, got shape {tuple(shape)}"
+        )
+
+
+@torch.no_grad()
+def draw(block: nn.Module, gain: float, generator: torch.Generator) -> None:
+    """New random weights as He et al. have them (ICCV 2015, normal), `gain` over the root of their number; no bias."""
+    assert isinstance(block, nn.Conv2d | nn.Conv3d) and block.bias is not None
+    drawn = torch.empty(block.weight.shape)
+    block.weight.copy_(drawn.normal_(0, gain * block.weight[0].numel() ** -0.5, generator=generator))
+    block.bias.zero_()
+
+
 class UNet(nn.Module):
     """Channels of images in, features out: the U-Net of VoxelMorph (Balakrishnan et al., IEEE TMI 2019).
 
@@ -77,16 +94,10 @@ class UNet(nn.Module):
         """New random weights, the same for the same state of the generator."""
         gain = (2 / (1 + SLOPE**2)) ** 0.5
         for block in (*self.down, *self.up, *self.end):
-            drawn = torch.empty(block.weight.shape)
-            block.weight.copy_(drawn.normal_(0, gain * block.weight[0].numel() ** -0.5, generator=generator))
-            block.bias.zero_()
+            draw(block, gain, generator)
 
     def forward(self, x: Float[Tensor, "b c *shape"]) -> Float[Tensor, "b f *out"]:
-        shape = tuple(x.shape[2:])
-        if len(shape) != self.ndim or any(n % self.multiple or n < self.multiple for n in shape):
-            raise UsageError(
-                f"expected {self.ndim} axes with a multiple of {self.multiple} voxels each, got shape {shape}"
-            )
+        check_shape(x.shape[2:], self.ndim, self.multiple)
         pool = functional.max_pool2d if self.ndim == 2 else functional.max_pool3d
         seen = []
         for block in self.down:

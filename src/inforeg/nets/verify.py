@@ -52,8 +52,7 @@ def _points(model: ModelFile, net: KeypointNet) -> Tensor:
     found = net(_ball(model, 0.6, net.settings.channels))
     if not bool(torch.isfinite(found.voxel).all()) or not bool(torch.isfinite(found.weights).all()):
         raise ReadError(f"the model in {model.path} says NaN or infinity of a plain image; train it again")
-    middle = (torch.tensor(model.canonical.shape, device=found.voxel.device) - 1) / 2
-    away: Tensor = (found.voxel - middle).norm(dim=-1) * model.canonical.spacing_mm
+    away: Tensor = model.canonical.about_middle_mm(found.voxel).norm(dim=-1)
     return away
 
 

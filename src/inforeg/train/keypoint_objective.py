@@ -110,7 +110,7 @@ class KeypointObjective(Objective):
         """Points in mm about the middle of the field of view, float64, and their weights."""
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.half_precision):
             found: Keypoints = self.net(images)
-        return found.about_middle_mm(images.shape[2:], self.recipe.spacing_mm), found.weights.double()
+        return self.recipe.canonical.about_middle_mm(found.voxel), found.weights.double()
 
     def _compare(self, fixed: Tensor, warped: Tensor, fit: Fit) -> Tensor:
         if isinstance(self.metric, DonskerVaradhan):

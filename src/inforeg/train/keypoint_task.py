@@ -172,8 +172,7 @@ def _object_mm(scans: Sequence[Prepared], recipe: KeypointRecipe) -> Float[Tenso
             f"expected an object of at least {recipe.net.keypoints} voxels in {scan.name}, as many as keypoints, got"
             f" {len(found)}: lower spacing_mm or the network's keypoints"
         )
-    middle_voxel = (torch.tensor(recipe.shape, dtype=torch.float64) - 1) / 2
-    return (found - middle_voxel) * recipe.spacing_mm
+    return recipe.canonical.about_middle_mm(found)
 
 
 def _spread_out(points: Float[Tensor, "n d"], count: int, seed: int) -> Float[Tensor, "k d"]:

@@ -10,10 +10,9 @@ from pydantic import Field, model_validator
 
 from inforeg.errors import UsageError
 from inforeg.nets import KeypointNetSettings, VelocityNetSettings
+from inforeg.nets.files import KEYPOINTS, VELOCITY
 from inforeg.settings import Settings, toml_value
 from inforeg.train.recipe import AtLeastZero, Positive, Recipe
-
-VELOCITY, KEYPOINTS = "velocity", "keypoints"
 
 
 class VelocityRecipe(Recipe):
