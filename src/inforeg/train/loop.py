@@ -19,7 +19,7 @@ from inforeg.nets.files import ModelFile, write_model
 from inforeg.train import checkpoint
 from inforeg.train.checkpoint import Position
 from inforeg.train.listing import read_scans
-from inforeg.train.machine import Machine, finish, start
+from inforeg.train.machine import Machine, start
 from inforeg.train.prepared import Prepared, prepare
 from inforeg.train.recipe import Recipe
 from inforeg.train.record import LOG, Record
@@ -82,12 +82,10 @@ def train(
         _write_recipe(recipe, folder)
     run = _Run(recipe, folder, fabric, task, optimiser, record, scans)
     try:
-        done = run.go(position, progress)
+        return run.go(position, progress)
     finally:
         if record is not None:
             record.close()
-    finish(fabric)
-    return done
 
 
 class _Run:

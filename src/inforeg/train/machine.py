@@ -49,10 +49,3 @@ def start(machine: Machine) -> Any:
     if machine.threads is not None:
         torch.set_num_threads(machine.threads)
     return fabric
-
-
-def finish(fabric: Any) -> None:
-    """Let ranks part in order. One that ends while another still listens to it may abort at exit, its work done."""
-    if fabric.world_size > 1 and torch.distributed.is_initialized():
-        fabric.barrier()
-        torch.distributed.destroy_process_group()
