@@ -1,31 +1,31 @@
 """KeyMorph: the same points found in both images, from any pose, and the transform that lays them on one another."""
 
-from dataclasses import replace
 from time import perf_counter
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import torch
-from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
 
 from inforeg.errors import UsageError, did_you_mean
 from inforeg.image import Image
 from inforeg.image.coarse import object_of
+from inforeg.methods.dense import DenseRun
+from inforeg.methods.keypoints import Found, find_points, judged, pairs_of
 from inforeg.methods.learnt import bytes_of, model_for
 from inforeg.methods.linear import LinearMethod
 from inforeg.methods.method import Progress
-from inforeg.methods.pair import prepare_pair
-from inforeg.methods.result import Result
+from inforeg.methods.pair import Pair, prepare_pair
+from inforeg.methods.result import Quality, Result, Stage
 from inforeg.methods.stages import LinearRun, LinearStage
 from inforeg.nets import KeypointNet
-from inforeg.nets.canonical import Canonical, seen_on
+from inforeg.nets.canonical import Canonical
 from inforeg.settings import Settings
 from inforeg.solve.start import Start
-from inforeg.transforms import Linear, closed_form
+from inforeg.transforms import Linear, Velocity, closed_form, fit_thin_plate
+from inforeg.transforms.velocity import logarithm
 
 NAME = "keymorph"
-Kind = Literal["rigid", "similarity", "affine"]
+Kind = Literal["rigid", "similarity", "affine", "tps"]
 
 
 class KeyMorphSettings(Settings):
@@ -34,9 +34,13 @@ class KeyMorphSettings(Settings):
     model: str
     """The model: a file, or the name of one that inforeg ships (`inforeg models list`)."""
     fit: Kind = "affine"
-    """What is fitted to the points."""
+    """What is fitted to the points; `tps`, thin-plate splines, bends between them."""
+    smoothing: Annotated[float, Field(ge=0)] = 0.1
+    """How far thin plates give way to bend less; see `fit_thin_plate`."""
     refine: bool = False
-    """Climb mutual information from there, as the linear method does from a start."""
+    """Climb mutual information from the linear fit, as the linear method does from a start."""
+    steps: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Newton steps of the pair solver after everything else."""
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
     """Seed of all sampling."""
 
@@ -44,10 +48,14 @@ class KeyMorphSettings(Settings):
 class KeyMorph(KeyMorphSettings):
     """Registers by learnt points: `KeyMorph(model="points.safetensors")(fixed, moving) -> Result`.
 
-    A trained network looks at each image once, on a grid of its own about the object's middle, and finds the same
-    points in both (Yu et al., MIDL 2022). The transform that brings them nearest, weighted by how sure both maps are,
-    follows in closed form, whatever the pose was: there is no start. The fits are symmetric: swapping the images gives
-    the inverse. With `refine` the linear method goes on from there.
+    A trained network finds the same points in both images (Yu et al., MIDL 2022), whatever their pose (`find_points`).
+    The transform that brings them nearest, weighted by how sure both maps are, follows in closed form: there is no
+    start. The linear fits are symmetric: swapping the images gives the inverse. With `refine` the linear method goes on
+    from there.
+
+    Thin plates (`fit="tps"`) are fitted to the points that are left after the linear fit. They have no inverse of their
+    own, and may fold: what comes out is the velocity field whose exponential comes nearest to them, with the promise of
+    the deformable method, and with `steps` its solver goes on from there.
     """
 
     name: ClassVar[str] = NAME
@@ -86,45 +94,80 @@ class KeyMorph(KeyMorphSettings):
         net = model.net
         assert isinstance(net, KeypointNet)
         pair = prepare_pair(fixed, moving, fixed_mask, moving_mask)
-        report("points", 0.3)
-        (p, p_mass), (q, q_mass) = (points_of(net, model.canonical, image) for image in (fixed, moving))
-        found = Linear(closed_form.LINEAR[self.fit](p[None], q[None], (p_mass * q_mass)[None])[0])
+        report("points", 0.1)
+        p, q = (find_points(net, model.canonical, image) for image in (fixed, moving))
+        shared = p.weights * q.weights
+        kind = "affine" if self.fit == "tps" else self.fit
+        fit = Linear(closed_form.LINEAR[kind](p.points_mm[None], q.points_mm[None], shared[None])[0])
         generator = torch.Generator().manual_seed(self.seed)
-        left = float((found(p) - q).square().sum(1).mean().sqrt())
-        notes = [f"{len(p)} points in both images; {self.fit} fitted to them leaves {left:.2g} mm"]
+        stages: list[Stage] = [LinearStage(kind, fit, "converged")]
+        linear, notes = fit, pair.notes
+        quality: Quality | None = None
         if self.refine:
-            report("refine", 0.5)
-            stages = ("rigid", "affine") if self.fit == "affine" else (self.fit,)
-            refined = LinearMethod(stages=stages, seed=self.seed).on(pair, found, generator)
-            result = replace(refined, notes=[*refined.notes, *notes])
-        else:
-            stage = LinearStage(self.fit, found, "converged")
-            run = LinearRun(LinearMethod(seed=self.seed), pair, generator)
+            report("refine", 0.4)
+            names = ("rigid", "affine") if kind == "affine" else (kind,)
+            refined = LinearMethod(stages=names, seed=self.seed).on(pair, fit, generator)
+            assert isinstance(refined.transform, Linear)
+            stages += refined.stages
+            linear, notes, quality = refined.transform, refined.notes, refined.quality
+        if self.fit == "tps" or self.steps:
+            report("deform", 0.6)
+            stage, quality, more = self._deformed(pair, model.canonical, p, q, linear, generator)
+            stages.append(stage)
+            notes = [*notes, *more]
+        elif quality is None:
             report("check", 0.9)
-            quality = run.quality(stage, found, None)
-            given = Start.given(found, "keypoints")
-            result = Result(
-                found, "converged", [stage], quality, fixed, moving, {}, given, [*pair.notes, *notes]
+            run = LinearRun(LinearMethod(seed=self.seed), pair, generator)
+            quality = run.quality(LinearStage(kind, fit, "converged"), fit, None)
+        points = pairs_of(p, q, stages[-1].transform, fixed)
+        before = (
+            "" if len(stages) == 1 else f", {pairs_of(p, q, fit, fixed).residual_mm:.2g} by the first fit"
+        )
+        said = f"{len(shared)} points in both images; the transform leaves {points.residual_mm:.2g} mm between them"
+        return Result(
+            stages[-1].transform,
+            stages[-1].status,
+            stages,
+            judged(quality, points),
+            fixed,
+            moving,
+            self.to_dict(),
+            Start.given(fit, "keypoints"),
+            [*notes, said + before],
+            perf_counter() - began,
+            method=NAME,
+            points=points,
+        )
+
+    def _deformed(
+        self, pair: Pair, canonical: Canonical, p: Found, q: Found, linear: Linear, generator: torch.Generator
+    ) -> tuple[Stage, Quality, list[str]]:
+        """The deformation after a linear fit: what thin plates make of the points, and the pair solver's steps."""
+        # At half of the resolution that the network sees, which is finer than the points are dense.
+        grid = canonical.around(object_of(pair.images[0]).centre_mm, coarser=2)
+        vectors = torch.zeros((grid.ndim, *grid.shape), dtype=torch.float64)
+        if self.fit == "tps":
+            plate = fit_thin_plate(
+                p.points_mm, linear.inverse()(q.points_mm), self.smoothing, p.weights * q.weights
             )
-        return replace(result, settings=self.to_dict(), method=NAME, seconds=perf_counter() - began)
-
-
-@torch.no_grad()
-def points_of(
-    net: KeypointNet, canonical: Canonical, image: Image
-) -> tuple[Float[Tensor, "k d"], Float[Tensor, " k"]]:
-    """The points of an image in its world (RAS+ mm), float64, and their weights, on the CPU."""
-    grid = canonical.around(object_of(image).centre_mm)
-    seen = seen_on(image, canonical, grid)
-    found = net(seen.data)
-    return grid.to_world(found.voxel[0].double().cpu()), found.weights[0].double().cpu()
+            nodes = grid.points_mm()
+            bent = (plate(nodes) - nodes).T.reshape(vectors.shape)
+            vectors = logarithm(bent[None], grid)[0]
+        run = DenseRun(pair, linear, None, generator)
+        name = "svf" if self.steps else "tps"
+        stage, notes = run.refined(name, Velocity(vectors.float(), grid), self.steps, lambda _share: None)
+        return stage, run.quality(stage, None), notes
 
 
 def keymorph(transform: str = "auto", **settings: Any) -> KeyMorph:
-    """The keypoint method for a transform's name: `auto` (affine) or what it fits. Raises `UsageError` for others."""
+    """The keypoint method for a transform's name: `auto` (affine, and `tps` where `steps` follow) or what it fits.
+
+    Raises `UsageError` for others.
+    """
     chosen = {name: value for name, value in settings.items() if value is not None}
     if transform == "auto":
-        return KeyMorph(**chosen)
+        made = KeyMorph(**chosen)
+        return made.replace(fit="tps") if made.steps else made
     if transform not in get_args(Kind):
         hint = did_you_mean(
             transform, [*get_args(Kind), "auto"], f"expected auto or {', '.join(get_args(Kind))}"

@@ -47,6 +47,28 @@ class Response:
 
 
 @dataclass(frozen=True, eq=False)
+class Points:
+    """Points that were found in both images, of the same places: `(k, d)` each, RAS+ mm, and weights `(k,)`, sum 1.
+
+    `left_mm`, `(k,)`, is how far each fixed point lands from its moving point under the result's transform; `off_mm`
+    how far the points of the fixed and of the moving image are, root mean square, from where the model has them in an
+    anatomy it knows (None where it does not say), and `coverage` the share of the fixed object that they surround.
+    """
+
+    fixed_mm: Tensor
+    moving_mm: Tensor
+    weights: Tensor
+    left_mm: Tensor
+    off_mm: tuple[float, float] | None
+    coverage: float
+
+    @property
+    def residual_mm(self) -> float:
+        """The weighted root mean square of `left_mm`."""
+        return float((self.weights * self.left_mm.square()).sum().sqrt())
+
+
+@dataclass(frozen=True, eq=False)
 class Quality:
     """How far a result can be trusted.
 
@@ -72,7 +94,8 @@ class Result:
     """The transform (fixed points to moving points, RAS+ mm), how it was found, and how far to trust it.
 
     `start` holds the poses that were compared before the first stage; `settings` are the resolved settings of the
-    method, enough to run it again; `notes` are decisions worth telling. `response` is what a learnt metric has learnt.
+    method, enough to run it again; `notes` are decisions worth telling. `response` is what a learnt metric has learnt,
+    `points` what a method of points has found.
     """
 
     transform: Transform
@@ -87,6 +110,7 @@ class Result:
     seconds: float = 0.0
     method: str = "linear"
     response: Response | None = None
+    points: Points | None = None
 
     @property
     def ok(self) -> bool:

@@ -35,6 +35,10 @@ class KeypointNetSettings(Settings):
     """What the heat maps come from: convolutions down to an eighth of the resolution, or a U-Net that ends at half."""
     widths: Widths = (16, 32, 64, 64, 128, 128, 128)
     """Features of each convolution; every other one is followed by a halving, but not the last."""
+    halvings: Annotated[int, Field(ge=0)] = 3
+    """How many halvings there are at most: convolutions after them see the whole field of view at little cost."""
+    packed: Annotated[int, Field(ge=1)] = 1
+    """So many voxels along each axis are one to the convolutions, with a channel for each: a third of the time at 2."""
     encoder: Widths = (16, 32, 64, 64)
     """Features of each level of the U-Net on the way in."""
     decoder: Widths = (64, 64, 32, 32)
@@ -49,20 +53,41 @@ class KeypointNetSettings(Settings):
     @property
     def multiple(self) -> int:
         """Of which images' sizes have to be multiples."""
-        return 1 << (len(self.encoder) if self.backbone == "unet" else (len(self.widths) - 1) // 2)
+        if self.backbone == "unet":
+            return 1 << len(self.encoder)
+        return self.packed << min(self.halvings, (len(self.widths) - 1) // 2)
 
     def bytes_a_voxel(self) -> int:
         """What a look takes at most, in bytes for each voxel of the images: three times the features of two layers."""
         first = self.encoder if self.backbone == "unet" else self.widths
-        return 4 * 3 * (first[0] + first[min(1, len(first) - 1)])
+        features = first[0] + first[min(1, len(first) - 1)]
+        return max(4 * 4, 4 * 3 * features // (1 if self.backbone == "unet" else self.packed**self.ndim))
 
 
 @dataclass(frozen=True, eq=False)
 class Keypoints:
-    """Points `(b, k, d)` in voxels of the images, and weights `(b, k)` that sum to one in each image."""
+    """Points `(b, k, d)` in voxels of the images, and weights `(b, k)` that sum to one in each image.
+
+    `maps`, `(b, k, *map)`, are what they are the centres of; a voxel of theirs is `wide` voxels of the images wide.
+    """
 
     voxel: Tensor
     weights: Tensor
+    maps: Tensor
+    wide: int = 1
+
+    def likelihood(self, voxel: Float[Tensor, "b k d"]) -> Float[Tensor, "b k"]:
+        """The logarithm of the share of each heat map at a place, given in voxels of the images: that of the nearest
+        voxels of the map, by how near they are. Places outside count at the edge."""
+        d = self.maps.ndim - 2
+        share = (self.maps / self.maps.flatten(2).sum(2)[(..., *[None] * d)]).log()
+        place = (voxel - (self.wide - 1) / 2) / self.wide
+        for axis in reversed(range(d)):
+            n = share.shape[2 + axis]
+            line = torch.arange(n, device=share.device, dtype=share.dtype)
+            at = place[..., axis, None].to(share).clamp(0, n - 1)
+            share = torch.einsum("bk...n,bkn->bk...", share, (1 - (line - at).abs()).clamp(min=0))
+        return share
 
 
 class KeypointNet(nn.Module):
@@ -77,14 +102,20 @@ class KeypointNet(nn.Module):
     filters before halving (Zhang, ICML 2019); narrower layers. In the published code points are measured with voxels at
     both ends of the axis and used with ends half a voxel further out, so that translations are too long by 7 to 14 %.
 
+    `reference_mm`, `(k, d)`, says where the points of the anatomy it was trained on are, in mm about its middle, in the
+    pose that the network knows best; all at 0 in a network that was never trained.
+
     Weights of the layers are drawn from `generator`; without one, from one of its own, seeded with 0. Raises
     `UsageError` for images that are not a multiple of `multiple` voxels along every axis.
     """
+
+    reference_mm: Tensor
 
     def __init__(self, settings: KeypointNetSettings, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.settings = s = settings
         generator = generator or torch.Generator().manual_seed(0)
+        self.register_buffer("reference_mm", torch.zeros(s.keypoints, s.ndim, dtype=torch.float64))
         self.unet: UNet | None = None
         self.blocks = nn.ModuleList()
         into = s.channels
@@ -101,6 +132,7 @@ class KeypointNet(nn.Module):
             )
             into = self.unet.features
         else:
+            into *= s.packed**s.ndim
             for out in s.widths:
                 self.blocks.append(convolution(s.ndim, into, out))
                 into = out
@@ -124,10 +156,11 @@ class KeypointNet(nn.Module):
         if self.unet is not None:
             x = self.unet(images)
         else:
-            x = images
+            x = _packed(images, self.settings.packed)
             for number, block in enumerate(self.blocks):
                 x = self._block(block, x)
-                if number % 2 == 1 and number < len(self.blocks) - 1:
+                halving = number % 2 == 1 and number < len(self.blocks) - 1
+                if halving and number // 2 < self.settings.halvings:
                     x = self._halved(x)
         return functional.softplus(self.head(x)) + _FLOOR
 
@@ -174,7 +207,19 @@ def centres_of_mass(maps: Float[Tensor, "b k *map"], voxel: int = 1) -> Keypoint
         middle = (n - 1) / 2
         places.append((marginal @ (line - middle)) / total + middle)
     voxels = voxel * torch.stack(places, dim=-1) + (voxel - 1) / 2
-    return Keypoints(voxels, total / total.sum(dim=1, keepdim=True))
+    return Keypoints(voxels, total / total.sum(dim=1, keepdim=True), maps, voxel)
+
+
+def _packed(images: Float[Tensor, "b c *shape"], factor: int) -> Float[Tensor, "b f *out"]:
+    """Blocks of voxels as channels."""
+    if factor == 1:
+        return images
+    d = images.ndim - 2
+    split = images.reshape(
+        *images.shape[:2], *[n for size in images.shape[2:] for n in (size // factor, factor)]
+    )
+    order = (0, 1, *range(3, 2 * d + 2, 2), *range(2, 2 * d + 2, 2))
+    return split.permute(order).reshape(images.shape[0], -1, *[n // factor for n in images.shape[2:]])
 
 
 def _every_other(axis: int, first: int, count: int) -> tuple[slice, ...]:

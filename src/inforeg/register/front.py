@@ -189,12 +189,17 @@ def _by_model(wanted: Named, transform: str, metric: str | None, start: str, see
     # A file is named so that the result can be made again from another folder.
     model = wanted.model if wanted.model in shipped() else str(Path(wanted.model).resolve())
     if read_said(model_path(model))["kind"] == KEYPOINTS:
-        if wanted.steps:
-            raise UsageError(f"{model} finds keypoints: expected +linear after it to refine it, got +svf")
         # There is no start to be said where every pose is found.
         where = None if start == "auto" else start
         return named(
-            "keymorph", transform, model=model, refine=wanted.climbs, metric=metric, init=where, seed=seed
+            "keymorph",
+            transform,
+            model=model,
+            refine=wanted.climbs,
+            steps=wanted.steps,
+            metric=metric,
+            init=where,
+            seed=seed,
         )
     if wanted.climbs:
         raise UsageError(f"{model} says velocities: expected +svf after it to refine it, got +linear")

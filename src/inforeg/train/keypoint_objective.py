@@ -18,7 +18,7 @@ from inforeg.train.views import voxels_of
 from inforeg.transforms import closed_form
 
 # Distances are costed by their squares over the square of this.
-_UNIT_MM = 10.0
+_UNIT_MM = 50.0
 # A thin plate is evaluated at every so many voxels, and interpolated between.
 _COARSER = 4
 
@@ -32,10 +32,14 @@ class Fit(NamedTuple):
 
 
 class KeypointCost(NamedTuple):
-    """The cost of a batch and its parts: `cost = weight * anchor + alpha * metric + label_weight * (1 - overlap)`."""
+    """The cost of a batch and its parts: `cost = weight * (anchor + heat) + agreement * (apart + pose) + alpha * metric
+    + label_weight * (1 - overlap)`."""
 
     cost: Float[Tensor, ""]
     anchor: Float[Tensor, ""]
+    heat: Float[Tensor, ""]
+    apart: Float[Tensor, ""]
+    pose: Float[Tensor, ""]
     metric: Float[Tensor, ""]
     overlap: Float[Tensor, ""]
 
@@ -58,13 +62,21 @@ class KeypointObjective(Objective):
 
     net: KeypointNet
     anchors: Tensor
+    asked: Tensor
 
-    def __init__(self, recipe: KeypointRecipe, anchors_mm: Float[Tensor, "k d"]) -> None:
+    def __init__(
+        self,
+        recipe: KeypointRecipe,
+        anchors_mm: Float[Tensor, "k d"],
+        asked_mm: Float[Tensor, "n d"],
+    ) -> None:
         super().__init__()
         self.recipe = recipe
         self.net = KeypointNet(recipe.net, torch.Generator().manual_seed(recipe.seed))
         self.metric = metric_of(recipe)
         self.register_buffer("anchors", anchors_mm.double())
+        self.register_buffer("asked", asked_mm.double())
+        self.net.reference_mm.copy_(anchors_mm)
         self.half_precision = recipe.precision == "bf16"
 
     def forward(
@@ -72,45 +84,78 @@ class KeypointObjective(Objective):
         images: Float[Tensor, "b two c *shape"],
         poses: Float[Tensor, "b two e e"],
         weight: float,
-        fits: Sequence[Fit],
-        shares: Float[Tensor, "b two s *shape"] | None = None,
+        known: Sequence[bool],
+        fits: Sequence[Fit | None],
+        shares: Sequence[Float[Tensor, "two s *shape"] | None],
     ) -> KeypointCost:
-        """The cost of pairs of views. `weight` is that of the anchors; without `fits` they are all there is."""
+        """The cost of pairs of views. `weight` is that of the anchors; `known` says of which pairs the points have to
+        agree, by poses that are exact; `fits` what is fitted to the points of the others, to be judged by what it does,
+        and `shares` what part of each voxel of a pair is of which structure."""
         batch = images.shape[0]
-        points, masses = self.points_mm(images.flatten(0, 1))
+        found = self.look(images.flatten(0, 1))
+        points, masses = self._in_mm(found)
         k, d = self.anchors.shape
-        whole = torch.cat((self.anchors, torch.ones_like(self.anchors[:, :1])), dim=1)
-        wanted = (whole @ poses.flatten(0, 1).mT)[..., :d]
+        wanted = moved(poses.flatten(0, 1), self.anchors.expand(2 * batch, -1, -1))
         anchor = (points - wanted).square().sum(-1).mean() / _UNIT_MM**2
-        metric = overlap = torch.zeros_like(anchor)
-        cost = weight * anchor
-        if fits:
-            fixed_points, moving_points = points.reshape(batch, 2, k, d).unbind(1)
-            weights = masses.reshape(batch, 2, k).prod(1)
-            seen = images if shares is None else torch.cat((images, shares), dim=2)
-            c = images.shape[2]
-            each = []
-            for n, fit in enumerate(fits):
-                pair = fixed_points[n : n + 1], moving_points[n : n + 1], weights[n : n + 1]
-                voxel = self._voxels(fit, *pair, images.shape[3:])
-                warped = sample_where(seen[n, 1][None], voxel.to(seen))
-                each.append((seen[n, 0][None], warped))
-            metric = torch.stack(
-                [self._compare(f[:, :c], w[:, :c], fit) for fit, (f, w) in zip(fits, each, strict=True)]
-            ).mean()
-            cost = cost + self.recipe.alpha * metric
-            if shares is not None:
-                overlap = torch.stack([soft_dice(f[:, c:], w[:, c:]) for f, w in each]).mean()
-                cost = cost + self.recipe.label_weight * (1 - overlap)
-        return KeypointCost(cost, anchor, metric, overlap)
+        heat = -found.likelihood(self.recipe.canonical.voxels_about_middle(wanted)).mean()
+        apart = pose = metric = overlap = torch.zeros_like(anchor)
+        cost = weight * (anchor + heat)
+        points = points.reshape(batch, 2, k, d)
+        weights = masses.reshape(batch, 2, k).prod(1)
+        if any(known):
+            which = torch.tensor(known, device=images.device)
+            apart, pose = self._agreement(points[which], weights[which], poses[which])
+            cost = cost + self.recipe.agreement * (apart + pose)
+        judged = [
+            self._judged(fit, images[n], points[n], weights[n], shares[n])
+            for n, fit in enumerate(fits)
+            if fit is not None
+        ]
+        if judged:
+            metric, overlap = (torch.stack(each).mean() for each in zip(*judged, strict=True))
+            cost = cost + self.recipe.alpha * metric + self.recipe.label_weight * (1 - overlap)
+        return KeypointCost(cost, anchor, heat, apart, pose, metric, overlap)
 
     def points_mm(
         self, images: Float[Tensor, "b c *shape"]
     ) -> tuple[Float[Tensor, "b k d"], Float[Tensor, "b k"]]:
         """Points in mm about the middle of the field of view, float64, and their weights."""
+        return self._in_mm(self.look(images))
+
+    def look(self, images: Float[Tensor, "b c *shape"]) -> Keypoints:
+        """What the network finds, in the recipe's precision."""
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.half_precision):
             found: Keypoints = self.net(images)
+        return found
+
+    def _in_mm(self, found: Keypoints) -> tuple[Tensor, Tensor]:
         return self.recipe.canonical.about_middle_mm(found.voxel), found.weights.double()
+
+    def _agreement(
+        self, points: Float[Tensor, "b two k d"], weights: Tensor, poses: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """How far from one another points of one subject are, and the affine fit to them from the truth."""
+        fixed, moving = points.unbind(1)
+        truth = poses[:, 1] @ torch.linalg.inv(poses[:, 0])
+        apart = (moved(truth, fixed) - moving).square().sum(-1).mean() / _UNIT_MM**2
+        at = moved(poses[:, 0], self.asked.expand(len(poses), -1, -1))
+        found = closed_form.LINEAR["affine"](fixed, moving, weights)
+        return apart, (moved(found, at) - moved(truth, at)).square().sum(-1).mean() / _UNIT_MM**2
+
+    def _judged(
+        self, fit: Fit, images: Tensor, points: Tensor, weights: Tensor, shares: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """The metric of a pair after a fit, and how its structures overlap."""
+        nothing = points.new_zeros(())
+        if self.recipe.alpha == 0 and shares is None:
+            return nothing, nothing
+        c = images.shape[1]
+        seen = images if shares is None else torch.cat((images, shares), dim=1)
+        voxel = self._voxels(fit, points[None, 0], points[None, 1], weights[None], images.shape[2:])
+        fixed, warped = seen[None, 0], sample_where(seen[None, 1], voxel.to(seen))
+        metric = self._compare(fixed[:, :c], warped[:, :c], fit) if self.recipe.alpha > 0 else nothing
+        overlap = nothing if shares is None else soft_dice(fixed[:, c:], warped[:, c:])
+        return metric, overlap
 
     def _compare(self, fixed: Tensor, warped: Tensor, fit: Fit) -> Tensor:
         if isinstance(self.metric, DonskerVaradhan):
@@ -138,3 +183,9 @@ class KeypointObjective(Objective):
         r = closed_form.distances(at, fixed)
         shift = (closed_form.kernel(r, len(shape)) @ bends).mT.reshape(1, len(shape), *nodes) / spacing
         return linear + stretched(shift, shape).float()
+
+
+def moved(matrix: Float[Tensor, "*b e e"], points: Float[Tensor, "*b n d"]) -> Float[Tensor, "*b n d"]:
+    """Points taken along by homogeneous matrices."""
+    d = points.shape[-1]
+    return points @ matrix[..., :d, :d].mT + matrix[..., None, :d, d]

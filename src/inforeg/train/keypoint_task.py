@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inforeg.errors import UsageError
-from inforeg.train.keypoint_objective import Fit, KeypointObjective
+from inforeg.train.keypoint_objective import Fit, KeypointObjective, moved
 from inforeg.train.pictures import beside, marked
 from inforeg.train.prepared import Prepared
 from inforeg.train.recipes import KeypointRecipe
@@ -24,6 +24,8 @@ from inforeg.transforms import closed_form
 _DARK = 0.1
 # Points that errors are taken at, in the reference's object.
 _ASKED = 2000
+# Pairs of views in the reference's pose that points are averaged over.
+_STILL = 12
 # Larger errors, at a quarter of the run and later, say that points know nothing of the pose.
 _LOST_MM = 30.0
 
@@ -78,8 +80,8 @@ class KeypointTask:
         self.source = ViewSource(scans, recipe, "train", device)
         object_mm = _object_mm(scans, recipe)
         anchors = _spread_out(object_mm, recipe.net.keypoints, recipe.seed)
-        self.asked = object_mm[:: max(1, len(object_mm) // _ASKED)].to(device)
-        self.objective = KeypointObjective(recipe, anchors).to(device)
+        asked = object_mm[:: max(1, len(object_mm) // _ASKED)]
+        self.objective = KeypointObjective(recipe, anchors, asked).to(device)
         self.held = _held_back(scans, recipe, device)
 
     @property
@@ -108,14 +110,19 @@ class KeypointTask:
         recipe = self.recipe
         drawn = [self.source.draw(number) for number in numbers]
         anchored = numbers[0] < recipe.anchored
-        fits = [] if anchored else [_fit(recipe, number) for number in numbers]
-        shares = [views.shares for views in drawn if views.shares is not None]
+        # Where poses are known nothing has to be guessed from how images fit.
+        agree = [views.known and recipe.agreement > 0 for views in drawn]
+        fits = [
+            None if anchored or known else _fit(recipe, number)
+            for number, known in zip(numbers, agree, strict=True)
+        ]
         return (
             torch.stack([views.images for views in drawn]),
             torch.stack([views.poses for views in drawn]).to(self.device),
             1.0 if anchored else recipe.anchor_after,
+            [known and not anchored for known in agree],
             fits,
-            torch.stack(shares) if shares and fits else None,
+            [views.shares for views in drawn],
         )
 
     def doubts(self, done: int, lately: dict[str, float]) -> dict[str, str]:
@@ -127,16 +134,17 @@ class KeypointTask:
         """Figures on views held back, and a picture of some: each with its points, brighter where they weigh more."""
         was_training = self.objective.training
         self.objective.eval()
+        self._settle()
         errors, before, apart, rows = [], [], [], []
         for number, views in enumerate(self.held):
             points, weights = self.objective.points_mm(views.images)
-            truth = views.poses[1] @ torch.linalg.inv(views.poses[0])
+            truth = (views.poses[1] @ torch.linalg.inv(views.poses[0])).to(points)
             found = closed_form.LINEAR["affine"](points[:1], points[1:], weights.prod(0, keepdim=True))[0]
-            at = _moved(views.poses[0], self.asked)
-            wanted = _moved(truth, at)
-            errors.append(_rms(_moved(found, at) - wanted))
+            at = moved(views.poses[0].to(points), self.objective.asked)
+            wanted = moved(truth, at)
+            errors.append(_rms(moved(found, at) - wanted))
             before.append(_rms(at - wanted))
-            apart += (_moved(truth, points[0]) - points[1]).norm(dim=1).tolist()
+            apart += (moved(truth, points[0]) - points[1]).norm(dim=1).tolist()
             if number < 4:
                 voxel = self.recipe.canonical.voxels_about_middle(points)
                 rows.append(
@@ -146,6 +154,14 @@ class KeypointTask:
         failed = sum(error > 5.0 for error in errors) / len(errors)
         figures = KeypointFigures(median(errors), median(before), failed, median(apart), len(errors))
         return figures, np.concatenate(rows)
+
+    def _settle(self) -> None:
+        """Take for the network's reference where its points are, on average over views in the reference's pose."""
+        found = [
+            self.objective.points_mm(self.source.draw(number, plain=True, motion=0.0).images)[0]
+            for number in range(_STILL)
+        ]
+        self.objective.net.reference_mm.copy_(torch.cat(found).mean(dim=0))
 
 
 def _fit(recipe: KeypointRecipe, number: int) -> Fit:
@@ -162,7 +178,10 @@ def _object_mm(scans: Sequence[Prepared], recipe: KeypointRecipe) -> Float[Tenso
         raise UsageError("expected images to learn from, and no subject is of split train")
     if scan.labels is not None:
         middle = (slice(None), *[slice(scan.finer // 2, None, scan.finer) for _ in recipe.shape])
-        mask = scan.labels[middle][0] > 0
+        labels = scan.labels[middle][0]
+        # What is sometimes hidden cannot be found in every image.
+        hidden = torch.tensor([label for group in recipe.hidden for label in group], dtype=labels.dtype)
+        mask = (labels > 0) & ~torch.isin(labels, hidden)
     else:
         assert scan.image is not None
         mask = scan.image[0] > _DARK
@@ -191,11 +210,6 @@ def _held_back(scans: Sequence[Prepared], recipe: KeypointRecipe, device: torch.
         return []
     source = ViewSource(scans, recipe.replace(subjects="same"), "validation", device)
     return [source.draw(number, plain=True) for number in range(recipe.validation_pairs)]
-
-
-def _moved(matrix: Tensor, points: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    d = points.shape[1]
-    return points @ matrix[:d, :d].T + matrix[:d, d]
 
 
 def _rms(apart: Float[Tensor, "n d"]) -> float:

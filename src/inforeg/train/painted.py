@@ -84,6 +84,12 @@ class Painter:
         self.names = sorted(set(tissues))
         self.tissue = torch.tensor([self.names.index(t) for t in tissues], device=device)
         self.is_background = torch.tensor([name == "0" for name in self.names], device=device)
+        groups = [torch.isin(self.ids, torch.tensor(group, device=device)) for group in recipe.hidden]
+        self.hidden = torch.stack(groups) if groups else None
+        # What is in every image.
+        self.shown = ~self.is_background[self.tissue]
+        for group in groups:
+            self.shown &= ~group
 
     def fractions(self, labels: Int[Tensor, " 1 *fine"], finer: int) -> Fractions:
         """What a map's voxels are made of."""
@@ -116,11 +122,19 @@ class Painter:
         given = torch.tensor([known.get(name, -1.0) for name in self.names], device=device)
         signal = torch.where(given < 0, drawn, given * (1 + self.recipe.jitter * varied))
         signal = torch.where(self.is_background, signal.new_tensor(known.get("0", 0.0)), signal)
-        mean = fractions.mean(signal[self.tissue])
+        signals = signal[self.tissue]
+        if self.hidden is not None:
+            # One group after another, and then none of them.
+            which = int(random(torch.rand) * (len(self.hidden) + 1))
+            if which < len(self.hidden):
+                signals = signals.masked_fill(self.hidden[which], 0)
+        mean = fractions.mean(signals)
+        # What is hidden shows no texture either.
+        inside = fractions.inside * (mean > 0)
         if FLUID in self.names:
             mean = mean + random(torch.rand) * fractions.clefts * signal[self.names.index(FLUID)]
         grain = _smoothed(random(torch.randn, *mean.shape))
-        image = (mean + self.recipe.texture * fractions.inside * grain).clamp(min=0)
+        image = (mean + self.recipe.texture * inside * grain).clamp(min=0)
         # On the scale that real images are brought to.
         return normalise(Image(image[None], Grid.from_spacing(image.shape[1:]))).data[0]
 

@@ -79,7 +79,7 @@ def _prepared(scan: Scan, reference: Image, canonical: Canonical, recipe: Recipe
     labels = None if scan.labels is None else _without(read_labels(scan.labels), recipe.ignore)
     grid = canonical.around(object_of(reference).centre_mm)
     to_scan = Linear.identity(grid.ndim)
-    shown = image if image is not None else _shown(labels)
+    shown = image if image is not None else _shown(labels, recipe)
     if shown.grid.ndim != grid.ndim:
         raise ReadError(
             f"expected {grid.ndim} axes, as the reference and the recipe's shape have, got {shown.grid.ndim}"
@@ -102,7 +102,7 @@ def _reference(path: Path, recipe: Recipe) -> Image:
     """The reference as an image; a label map, which says so by its few whole numbers, in shades of grey."""
     image = read_image(path)
     if looks_like_labels(image):
-        image = _shown(_without(read_labels(path), recipe.ignore))
+        image = _shown(read_labels(path), recipe)
     if image.grid.ndim != len(recipe.shape):
         raise ReadError(
             f"expected a reference of {len(recipe.shape)} axes, as the recipe's shape has, got {path}"
@@ -110,10 +110,11 @@ def _reference(path: Path, recipe: Recipe) -> Image:
     return image
 
 
-def _shown(labels: Labels | None) -> Image:
+def _shown(labels: Labels | None, recipe: Recipe) -> Image:
     """A label map as an image: a grey of its own for each label, the same in every map; mutual information asks no
-    more."""
+    more. What may be hidden is not aligned by."""
     assert labels is not None
+    labels = _without(labels, [*recipe.ignore, *(label for group in recipe.hidden for label in group)])
     # Fractions of the golden ratio: near numbers get greys far apart, and none is twice there.
     grey = 0.2 + 0.8 * torch.frac(labels.data.double() * 0.6180339887)
     return Image(torch.where(labels.data == 0, 0.0, grey).float(), labels.grid, labels.name)
@@ -127,7 +128,14 @@ def _without(labels: Labels, ignored: Sequence[int]) -> Labels:
 
 
 def _digest(scan: Scan, reference: Path, recipe: Recipe) -> str:
-    said: list[object] = [_VERSION, recipe.start, recipe.shape, recipe.spacing_mm, recipe.ignore]
+    said: list[object] = [
+        _VERSION,
+        recipe.start,
+        recipe.shape,
+        recipe.spacing_mm,
+        recipe.ignore,
+        recipe.hidden,
+    ]
     for path in (reference, scan.image, scan.labels):
         stat = None if path is None else path.stat()
         said.append(None if stat is None else (str(path), stat.st_size, stat.st_mtime_ns))

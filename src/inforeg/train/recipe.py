@@ -51,6 +51,8 @@ class Recipe(Settings):
     """What the labels' numbers stand for: `own` takes each for a tissue of its own."""
     ignore: tuple[int, ...] = ()
     """Labels that count as background."""
+    hidden: tuple[tuple[int, ...], ...] = ()
+    """Groups of labels of which every painted image leaves out one, or none: what stripping a skull may take away."""
     contrasts: dict[str, dict[str, float]] = Field(default_factory=dict)
     """Signals of tissues, or of labels by their numbers, in contrasts to paint, beside T1, T2, FLAIR, PD and random."""
     jitter: AtLeastZero = 0.05

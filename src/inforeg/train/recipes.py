@@ -57,6 +57,8 @@ class KeypointRecipe(Recipe):
     """Their size."""
     subjects: Literal["different", "same", "any"] = "any"
     """Whether the two images of a pair are of different subjects."""
+    one_subject: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """How often they are of one subject all the same, whose pose in both is known exactly."""
     net: KeypointNetSettings = KeypointNetSettings()
     """The network; its number of axes follows from the shape."""
     rotation_deg: AtLeastZero = 180.0
@@ -69,11 +71,15 @@ class KeypointRecipe(Recipe):
     """How far each is shifted."""
     ramp: Annotated[int, Field(ge=0)] = 1000
     """Pairs over which these motions grow from nothing to what they are."""
+    upright: Annotated[float, Field(ge=0, le=1)] = 0.3
+    """Share of views that are moved by a tenth of that: what is seen at a second look, once the pose is known."""
     anchored: Annotated[int, Field(ge=0)] = 2000
     """Pairs at the beginning in which points are held to where the reference's are, and nothing else: pre-training, of
     which the rest keeps `anchor_after`."""
     anchor_after: AtLeastZero = 0.1
     """Weight of that afterwards, beside 1 before."""
+    agreement: AtLeastZero = 20.0
+    """Weight of how far apart the points of both views of one subject are, and their affine fit from the truth."""
     fits: tuple[Literal["rigid", "similarity", "affine", "tps"], ...] = ("affine", "tps")
     """What is fitted to the points of a pair, another one every step."""
     smoothing: tuple[Positive, Positive] = (1e-3, 10.0)

@@ -81,7 +81,7 @@ class ScanSource:
         there = [torch.zeros_like(self.painter.tissue, dtype=torch.bool) for _ in found]
         for mask, fractions in zip(there, found, strict=True):
             mask[fractions.index] = True
-        common = (there[0] & there[1] & ~self.painter.is_background[self.painter.tissue]).nonzero().flatten()
+        common = (there[0] & there[1] & self.painter.shown).nonzero().flatten()
         order = torch.rand(len(common), generator=generator, device=generator.device).argsort()
         chosen = common[order.to(common.device)][:count].tolist()
         shares = []
@@ -93,9 +93,15 @@ class ScanSource:
         return shares
 
     def choose(
-        self, contrasts: Sequence[str], other: str | None, generator: torch.Generator
+        self,
+        contrasts: Sequence[str],
+        other: str | None,
+        generator: torch.Generator,
+        rule: str | None = None,
     ) -> tuple[Prepared, str, bool]:
-        rule = self.recipe.subjects if other is not None else "any"
+        """A scan, its contrast, and whether it is painted; a `rule` says whether of the `other` subject, and the recipe
+        where none is given."""
+        rule = (rule or self.recipe.subjects) if other is not None else "any"
         contrast = contrasts[_one_of(len(contrasts), generator)]
         fit = [
             (scan, painted)
@@ -110,7 +116,7 @@ class ScanSource:
         subjects = sorted({scan.subject for scan, _ in fit})
         subject = subjects[_one_of(len(subjects), generator)]
         own = [(scan, painted) for scan, painted in fit if scan.subject == subject]
-        paint = float(torch.rand((), generator=generator, device=generator.device)) < self.recipe.synthetic
+        paint = uniform(generator) < self.recipe.synthetic
         kinds = {painted for _, painted in own}
         own = [entry for entry in own if entry[1] == paint or len(kinds) == 1]
         scan, painted = own[_one_of(len(own), generator)]
@@ -141,6 +147,11 @@ def shaded(image: Float[Tensor, " 1 *shape"], recipe: Recipe, generator: torch.G
     level = a * recipe.noise * torch.rand((), generator=generator, device=generator.device).to(image.device)
     shown = bent * torch.exp(a * recipe.shading * light) + level * noise * (bent > 0.02)
     return shown.clamp(min=0, max=1.5)
+
+
+def uniform(generator: torch.Generator) -> float:
+    """A number from 0 to 1."""
+    return float(torch.rand((), generator=generator, device=generator.device))
 
 
 def _one_of(count: int, generator: torch.Generator) -> int:

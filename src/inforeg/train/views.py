@@ -10,7 +10,10 @@ from torch import Tensor
 from inforeg.image.sample import sample_where
 from inforeg.train.pairs import warp
 from inforeg.train.recipes import KeypointRecipe
-from inforeg.train.source import ScanSource, seeded, shaded
+from inforeg.train.source import ScanSource, seeded, shaded, uniform
+
+# Of the motions, what is left at a second look.
+_UPRIGHT = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,12 +22,14 @@ class Views:
     points of each view, both in mm about the middle of the field of view.
 
     `shares` are how much of each voxel of each view is of each structure, `(2, s, *shape)`, where they are asked for.
+    `known` says that both are of one subject, bent alike: the poses say exactly where points of one are in the other.
     """
 
     images: Tensor
     poses: Tensor
     name: str
     shares: Tensor | None = None
+    known: bool = False
 
 
 class ViewSource(ScanSource):
@@ -32,27 +37,51 @@ class ViewSource(ScanSource):
 
     recipe: KeypointRecipe
 
-    def draw(self, number: int, *, plain: bool = False) -> Views:
-        """Pair number `number`, each image in a pose of its own; `plain` neither shades nor bends nor ramps."""
+    def draw(self, number: int, *, plain: bool = False, motion: float = 1.0) -> Views:
+        """Pair number `number`, each image in a pose of its own, with so much of the motion; `plain` neither shades nor
+        bends nor ramps."""
         recipe = self.recipe
         # Another stream for every split, so that no pair is drawn twice by chance.
         generator = seeded(recipe.seed, 100 + len(self.split), number, device=self.device)
         sides = [self.choose(self.fixed, None, generator)]
-        sides.append(self.choose(self.moving, sides[0][0].subject, generator))
+        subject = sides[0][0].subject
+        one = uniform(generator) < recipe.one_subject
+        own = [c for c in self.moving if any(scan.subject == subject for scan, _ in self.sources[c])]
+        sides.append(
+            self.choose(own, subject, generator, "same")
+            if one and own
+            else self.choose(self.moving, subject, generator)
+        )
+        known = sides[1][0].subject == subject
         seen = [self.shown(*side, generator) for side in sides]
-        if recipe.label_weight > 0 and not plain:
+        if (
+            recipe.label_weight > 0
+            and number >= recipe.anchored
+            and not plain
+            and not (known and recipe.agreement)
+        ):
             shares = self.shares([scan for scan, _, _ in sides], generator)
             seen = [torch.cat(both) for both in zip(seen, shares, strict=True)]
-        strength = recipe.augment * (1.0 if plain else min(1.0, (number + 1) / (recipe.ramp + 1)))
+        strength = motion * recipe.augment * (1.0 if plain else min(1.0, (number + 1) / (recipe.ramp + 1)))
+        shape = seen[0].shape[1:]
+        bends: list[Tensor | None] = [None, None]
+        if recipe.warp_mm > 0 and not plain:
+            size = recipe.augment * recipe.warp_mm / recipe.spacing_mm
+            bends[0] = warp(shape, size, generator).to(self.device)
+            bends[1] = bends[0] if known else warp(shape, size, generator).to(self.device)
+        if recipe.flip and not plain and uniform(generator) < 0.5:
+            seen = [image.flip(1) for image in seen]
         posed, poses = [], []
-        for image in seen:
-            matrix = pose(image.ndim - 1, recipe, strength, generator)
-            view = _posed(image, matrix, recipe, 0.0 if plain else recipe.warp_mm * strength, generator)
+        for image, bend in zip(seen, bends, strict=True):
+            share = _UPRIGHT if uniform(generator) < recipe.upright and not plain else 1.0
+            matrix = pose(len(shape), recipe, strength * share, generator)
+            view = _posed(image, matrix, recipe.spacing_mm, bend)
             posed.append(view if plain else torch.cat((shaded(view[:1], recipe, generator), view[1:])))
             poses.append(matrix)
         name = " to ".join(f"{scan.subject}_{contrast}" for scan, contrast, _ in reversed(sides))
         both = torch.stack(posed)
-        return Views(both[:, :1], torch.stack(poses), name, both[:, 1:] if both.shape[1] > 1 else None)
+        along = both[:, 1:] if both.shape[1] > 1 else None
+        return Views(both[:, :1], torch.stack(poses), name, along, known)
 
 
 def pose(d: int, recipe: KeypointRecipe, strength: float, generator: torch.Generator) -> Float[Tensor, "e e"]:
@@ -100,15 +129,13 @@ def voxels_of(
 def _posed(
     image: Float[Tensor, " c *shape"],
     matrix: Float[Tensor, "e e"],
-    recipe: KeypointRecipe,
-    warp_mm: float,
-    generator: torch.Generator,
+    spacing_mm: float,
+    bend: Float[Tensor, "1 d *shape"] | None,
 ) -> Float[Tensor, " c *shape"]:
-    """The image in a pose; nothing where it was not seen. A warp, if there is one, comes first."""
+    """The image in a pose; nothing where it was not seen. It is bent before, by displacements in voxels."""
     shape = image.shape[1:]
-    voxel = voxels_of(torch.linalg.inv(matrix), shape, recipe.spacing_mm).to(image.device)[None]
-    if warp_mm > 0:
-        bend = warp(shape, warp_mm / recipe.spacing_mm, generator).to(image.device)
+    voxel = voxels_of(torch.linalg.inv(matrix), shape, spacing_mm).to(image.device)[None]
+    if bend is not None:
         voxel = voxel + sample_where(bend, voxel)
     ends = torch.tensor(shape, device=image.device).reshape(1, -1, *[1] * len(shape)) - 0.5
     inside = ((voxel > -0.5) & (voxel < ends)).all(dim=1)

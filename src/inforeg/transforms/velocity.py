@@ -90,6 +90,25 @@ def exponential(
         return _turned(moved, grid.voxel_to_world[:d, :d])
 
 
+def logarithm(
+    displacements: Float[Tensor, "b d *shape"], grid: Grid, steps: int = 8
+) -> Float[Tensor, "b d *shape"]:
+    """Velocities whose exponential comes near given displacements, both in mm at the voxel centres of a grid.
+
+    By `v <- v + (u - (exp(v) - id))`, from `u` itself, which converges where displacements vary by less than their
+    distance. Where `u` folds there is no logarithm, and the nearest that was come by is what is given.
+    """
+    velocities, best, error = displacements, displacements, float("inf")
+    for _ in range(steps):
+        left = displacements - exponential(velocities, grid)
+        size = float(left.detach().square().sum(1).mean().sqrt())
+        if not size < error:
+            break
+        best, error = velocities, size
+        velocities = velocities + left
+    return best
+
+
 def squarings_for(vectors: Float[Tensor, "b d *shape"], grid: Grid) -> int:
     """How often vectors have to be halved until no component exceeds `FIRST_STEP_VOXELS`."""
     d = grid.ndim

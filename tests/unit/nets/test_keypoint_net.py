@@ -41,6 +41,41 @@ def test_between_two_voxels_lies_their_weighted_middle():
     torch.testing.assert_close(centres_of_mass(maps).voxel[0, 0], torch.tensor([2.0, 4.0]))
 
 
+@pytest.mark.parametrize("shape", [(6, 9), (5, 6, 7)])
+def test_how_likely_a_place_is_by_a_map(shape):
+    maps = torch.rand(2, 3, *shape) + 0.1
+    found = centres_of_mass(maps, 2)
+    share = maps / maps.flatten(2).sum(2)[(..., *[None] * len(shape))]
+    index = (1, 2, *[n // 2 for n in shape])
+    place = torch.zeros(2, 3, len(shape))
+    place[1, 2] = 2 * torch.tensor(index[2:]) + 0.5
+    torch.testing.assert_close(found.likelihood(place)[1, 2], share[index].log())
+    # The corner of the image lies outside the middle of the first voxel: at the edge.
+    torch.testing.assert_close(found.likelihood(place)[0, 0], share[(0, 0, *[0] * len(shape))].log())
+    between, next_one = place.clone(), (*index[:-1], index[-1] + 1)
+    between[1, 2, -1] += 0.5
+    wanted = 0.75 * share[index].log() + 0.25 * share[next_one].log()
+    torch.testing.assert_close(found.likelihood(between)[1, 2], wanted)
+
+
+def test_packed_voxels_are_the_same_points_for_less():
+    """The network sees every voxel, and a shift by a voxel of its map is one, wherever it ends."""
+    net = made(ndim=3, packed=2, halvings=1, norm="none")
+    assert net.multiple == 4
+    image = torch.rand(1, 1, 16, 16, 16)
+    heat = net.heat(image)
+    assert tuple(heat.shape) == (1, 6, 4, 4, 4)
+    for voxel in [(5, 6, 7), (4, 6, 7), (5, 7, 7), (5, 6, 6)]:
+        other = image.clone()
+        other[(0, 0, *voxel)] += 1
+        assert not torch.equal(net.heat(other), heat)
+    wide = torch.zeros(1, 1, 48, 16, 16)
+    wide[:, :, 16:28, 4:12, 4:12] = torch.rand(12, 8, 8)
+    with torch.no_grad():
+        one, other = net.heat(wide), net.heat(wide.roll(4, 2))
+    torch.testing.assert_close(other[:, :, 5:9], one[:, :, 4:8], atol=1e-5, rtol=1e-5)
+
+
 def test_digits_are_kept_in_large_fields_of_view():
     maps = torch.full((1, 1, 4, 4096), 1e-6)
     maps[0, 0, 1, 4000] = 1e6

@@ -85,8 +85,12 @@ def test_the_same_number_is_the_same_pair_and_motions_grow(made_up, scans):
 
 
 def test_shares_go_where_the_image_goes(made_up, scans):
-    wanted = points_recipe(made_up, label_weight=1.0, structures=6, ramp=0, warp_mm=3.0)
-    views = ViewSource(scans, wanted).draw(3)
+    wanted = points_recipe(
+        made_up, label_weight=1.0, structures=6, ramp=0, warp_mm=3.0, anchored=3, one_subject=0.0
+    )
+    source = ViewSource(scans, wanted)
+    assert source.draw(2).shares is None  # nothing is fitted to anchored points
+    views = next(v for v in map(source.draw, range(3, 20)) if not v.known)
     assert tuple(views.shares.shape) == (2, 6, 64, 64)
     for image, shares in zip(views.images, views.shares, strict=True):
         bright, labelled = image[0] > 0.15, shares.sum(0) > 0.5
