@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a new name stands here 
     from inforeg import metrics as metrics
     from inforeg import space as space
     from inforeg import transforms as transforms
+    from inforeg.cohort import align_group as align_group
     from inforeg.errors import InforegError as InforegError
     from inforeg.image import Image as Image
     from inforeg.image import Labels as Labels
@@ -45,6 +46,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a new name stands here 
 
 _PACKAGES = ("errors", "evaluate", "image", "io", "methods", "metrics", "space", "transforms")
 _NAMES = {
+    "cohort": ("align_group",),
     "errors": ("InforegError",),
     "image": ("Image", "Labels", "resample", "resample_labels"),
     "io": ("read_image", "read_labels", "read_transform", "write_image", "write_labels", "write_transform"),

@@ -133,3 +133,72 @@ def test_what_does_not_go_together_is_said_in_a_line(made_up, model, tmp_path): 
         named("keymorph", "affine", model=str(velocities))(*map(ir.read_image, pair))
     with pytest.raises(UsageError, match="expected a model that says velocities"):
         named("network", "svf", model=str(model))(*map(ir.read_image, pair))
+
+
+def test_thin_plates_and_the_pair_solver_after_points(made_up, model, tmp_path):  # noqa: F811
+    """Two subjects: thin plates bring their structures nearer than the affine fit, and the pair solver nearer still."""
+    images = [ir.read_image(made_up / f"s0{n}_T1.nii.gz") for n in (1, 2)]
+    labels = [ir.read_labels(made_up / f"s0{n}_labels.nii.gz") for n in (1, 2)]
+
+    def overlap(result):
+        warped = ir.resample_labels(labels[1], labels[0].grid, result.transform).data
+        same = [
+            2
+            * float(((warped == k) & (labels[0].data == k)).sum())
+            / float((warped == k).sum() + (labels[0].data == k).sum())
+            for k in torch.unique(labels[0].data)[1:]
+        ]
+        return sum(same) / len(same)
+
+    results = {
+        name: ir.register(*images, method=f"{model}{after}", transform=fit, device="cpu")
+        for name, after, fit in (("affine", "", "affine"), ("tps", "", "tps"), ("svf", "+svf", "auto"))
+    }
+    assert [type(r.transform).__name__ for r in results.values()] == ["Linear", "Composite", "Composite"]
+    assert overlap(results["svf"]) > overlap(results["affine"]) + 0.03
+    tps = results["tps"]
+    assert tps.stages[-1].name == "tps" and overlap(tps) > overlap(results["affine"]) - 0.02
+    points = tps.points
+    assert points.residual_mm < results["affine"].points.residual_mm
+    back = tps.inverse(tps.transform(points.fixed_mm))
+    assert float((back - points.fixed_mm).norm(dim=1).max()) < 0.5
+    folder = tps.save(tmp_path / "out")
+    said = json.loads((folder / "result.json").read_text(encoding="utf-8"))["points"]
+    assert len(said["weights"]) == 12 and said["residual_mm"] == pytest.approx(points.residual_mm)
+    assert 'data-testid="keypoints-moving-0"' in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_group_in_any_pose_comes_together(made_up, model, tmp_path, capsys):  # noqa: F811
+    """Six subjects in two contrasts, turned and far apart: their objects lie on one another in the mean's space."""
+    paths = []
+    for n in range(1, 7):
+        image = ir.read_image(made_up / f"s0{n}_{'T1' if n % 2 else 'T2'}.nii.gz")
+        paths.append(tmp_path / f"s{n}.nii.gz")
+        ir.write_image(placed(image, turned(-20.0 + 8 * n, (30.0 * n, -15.0 * n))), paths[-1])
+    out = tmp_path / "out"
+    command = ["group", *map(str, paths), "-o", str(out), "--model", str(model), "-t", "similarity"]
+    assert main([*command, "--device", "cpu"]) == 0
+    assert "12 points in 6 images" in capsys.readouterr().out
+    said = json.loads((out / "result.json").read_text(encoding="utf-8"))
+    assert len(said["members"]) == 6 and max(m["left_mm"] for m in said["members"]) < 15
+    masks = [ir.read_image(out / "members" / f"s{n}" / "warped.nii.gz").data > 60 for n in range(1, 7)]
+    for mask in masks[1:]:
+        assert 2 * float((mask & masks[0]).sum()) / float(mask.sum() + masks[0].sum()) > 0.85
+    mean = ir.read_image(out / "mean.nii.gz")
+    assert mean.grid.same_as(ir.read_image(out / "members" / "s1" / "warped.nii.gz").grid)
+    there = ir.read_transform(out / "members" / "s2" / "transform.h5")
+    assert (
+        float(
+            (
+                there(torch.tensor(said["mean_points_mm"]).double())
+                - torch.tensor(said["members"][1]["points_ras_mm"])
+            )
+            .norm(dim=1)
+            .mean()
+        )
+        < 15
+    )
+    assert main([*command, "--device", "cpu"]) == 1
+    assert main(["group", str(paths[0]), "-o", str(tmp_path / "no"), "--model", str(model)]) == 2
+    assert "expected at least two images" in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()

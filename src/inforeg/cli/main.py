@@ -22,6 +22,7 @@ from inforeg.cli.convert import convert
 from inforeg.cli.demo import demo
 from inforeg.cli.doctor import doctor
 from inforeg.cli.evaluate import evaluate
+from inforeg.cli.group import group
 from inforeg.cli.info import info
 from inforeg.cli.invert import invert
 from inforeg.cli.jacobian import jacobian
@@ -48,6 +49,7 @@ app = typer.Typer(
 # A command is one line here.
 for command in (
     register,
+    group,
     apply,
     apply_points,
     invert,

@@ -7,22 +7,25 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inforeg.image import Image, find_foreground, resample
+from inforeg.image import Image, find_foreground, resample, to_scalar
 from inforeg.image.coarse import coarse_of, object_of
+from inforeg.image.filters import downsample
 from inforeg.methods.result import Points, Quality
-from inforeg.nets import KeypointNet
+from inforeg.nets import KeypointNet, Keypoints
 from inforeg.nets.canonical import Canonical, seen_on
 from inforeg.space import Grid
 from inforeg.transforms import Linear, Transform, closed_form
 
 # Images that a network looks at in one go.
 _AT_ONCE = 8
-# Looks in the pose that the look before has told: the second one moves points by a millimetre or two.
-_UPRIGHT = 2
+# Poses that are looked at again, in the pose that they tell: the first look may take a head for one upside down.
+_AGAIN = 3
+# Looks in the pose that the look before has told, until they move the points by less than this.
+_LOOKS, _STILL_MM = 5, 0.3
 # What an affine pose may stretch by, before a similarity is taken: more is no head, but points that are wrong.
 _STRETCH = 1.6
 # Points farther than this from where the model knows them, and objects of which less is among them, want a look.
-_STRANGE_MM, _SURROUNDED = 15.0, 0.1
+_STRANGE_MM, _SURROUNDED = 4.0, 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,14 +33,16 @@ class Found:
     """Points of an image, `(k, d)`, in its world (RAS+ mm), float64, and weights `(k,)` that sum to one.
 
     `pose` takes the anatomy that the network was trained on to the image's world; None where the model does not say
-    where its points are in it. `off_mm` is how far, root mean square, the points are from where this pose has them:
-    small where the network has seen such an anatomy before, and large where it guesses.
+    where its points are in it. `off_mm` is how far, root mean square, the points are from where this pose has them, and
+    `nats` how likely the heat maps make these places, on average: less of the one and more of the other where the
+    network has seen such an anatomy in such a pose.
     """
 
     points_mm: Tensor
     weights: Tensor
-    pose: Linear | None
-    off_mm: float | None
+    pose: Linear | None = None
+    off_mm: float | None = None
+    nats: float = 0.0
 
 
 @torch.no_grad()
@@ -45,33 +50,45 @@ def find_points(net: KeypointNet, canonical: Canonical, image: Image) -> Found:
     """The points of an image in any pose.
 
     The network looks about the object's middle along the axes of the world, and of all quarter turns of it (4 in 2-D,
-    24 in 3-D), so that whatever the pose is, it sees one that is at most 45 (63) degrees from what it knows best. Of
-    these the one is taken whose points fit the network's own anatomy best, and from the pose they tell it looks again.
-    A model that does not say where its points are in that anatomy has one look, along the axes of the world.
+    24 in 3-D), so that whatever the pose is, it sees one that is at most 45 (63) degrees from what it knows best. Where
+    its heat is likeliest, it looks again, in the pose that its points tell; of these the likeliest is taken, and looked
+    at until its pose no longer changes. A model that does not say where its points are in the anatomy it knows has one
+    look, along the axes of the world.
     """
     grid = canonical.around(object_of(image).centre_mm)
-    seen = seen_on(image, canonical, grid)
+    thin = _thinned(image, canonical.spacing_mm)
+    seen = seen_on(thin, canonical, grid)
     reference = net.reference_mm.double().cpu()
     if not bool(reference.any()):
-        points, weights = _look(net, [seen.data], [grid])
-        return Found(points[0], weights[0], None, None)
+        ((points, weights),) = _points(net(seen.data), [grid])
+        return Found(points, weights)
     grids = [_turned(grid, turn) for turn in quarter_turns(grid.ndim)]
-    points, weights = _look(net, [resample(seen, turned).data for turned in grids], grids)
-    poses = closed_form.similarity(reference.expand_as(points), points, weights)
-    off = [_off(reference, *each) for each in zip(poses, points, weights, strict=True)]
-    best = min(range(len(off)), key=off.__getitem__)
-    found = _posed(reference, points[best], weights[best])
-    middle = canonical.around(torch.zeros(grid.ndim, dtype=torch.float64))
-    for _ in range(_UPRIGHT):
-        assert found.pose is not None and found.off_mm is not None
-        again = seen_on(image, canonical, middle, found.pose)
-        at, weight = _look(net, [again.data], [middle])
-        new = _posed(reference, found.pose(at[0]), weight[0])
-        assert new.off_mm is not None
-        if new.off_mm > found.off_mm:
+    first: list[Found] = []
+    for start in range(0, len(grids), _AT_ONCE):
+        some = grids[start : start + _AT_ONCE]
+        heat = net(torch.cat([resample(seen, turned).data for turned in some]))
+        first += _found(heat, some, reference)
+    first.sort(key=_likely)
+    upright = canonical.around(torch.zeros(grid.ndim, dtype=torch.float64))
+
+    def again(found: Found) -> Found:
+        """What is seen in the pose of an earlier look."""
+        assert found.pose is not None
+        (there,) = _found(
+            net(seen_on(thin, canonical, upright, found.pose).data), [upright], reference, found.pose
+        )
+        return there
+
+    best = max((again(found) for found in first[-_AGAIN:]), key=_likely)
+    for _ in range(_LOOKS):
+        new = again(best)
+        if new.nats < best.nats:
             break
-        found = new
-    return found
+        moved = float((new.points_mm - best.points_mm).square().sum(1).mean().sqrt())
+        best = new
+        if moved < _STILL_MM:
+            break
+    return best
 
 
 def quarter_turns(ndim: int) -> list[Float[Tensor, "d d"]]:
@@ -97,35 +114,51 @@ def _turned(grid: Grid, turn: Float[Tensor, "d d"]) -> Grid:
     return Grid(grid.shape, matrix)
 
 
-def _look(net: KeypointNet, images: list[Tensor], grids: list[Grid]) -> tuple[Tensor, Tensor]:
-    """What the network finds in images, each on its grid: points in the world, and weights."""
-    points, weights = [], []
-    for start in range(0, len(images), _AT_ONCE):
-        found = net(torch.cat(images[start : start + _AT_ONCE]))
-        for voxel, weight, grid in zip(
-            found.voxel, found.weights, grids[start : start + _AT_ONCE], strict=True
-        ):
-            points.append(grid.to_world(voxel.double().cpu()))
-            weights.append(weight.double().cpu())
-    return torch.stack(points), torch.stack(weights)
+def _thinned(image: Image, spacing_mm: float) -> Image:
+    """One channel, of voxels no larger than half of what the network sees, and not much smaller."""
+    scalar = to_scalar(image)
+    factors = [max(1, int(spacing_mm / 2 / float(size) + 1e-6)) for size in scalar.grid.spacing_mm]
+    return downsample(scalar, factors) if max(factors) > 1 else scalar
 
 
-def _posed(reference: Tensor, points: Tensor, weights: Tensor) -> Found:
-    """Points with the affine pose that fits them, or a similarity, where that would stretch too much to be one."""
+def _points(heat: Keypoints, grids: list[Grid]) -> list[tuple[Tensor, Tensor]]:
+    """Points in the world of each image's grid, and weights."""
+    return [
+        (grid.to_world(voxel.double().cpu()), weights.double().cpu())
+        for voxel, weights, grid in zip(heat.voxel, heat.weights, grids, strict=True)
+    ]
+
+
+def _found(
+    heat: Keypoints, grids: list[Grid], reference: Tensor, seen_in: Linear | None = None
+) -> list[Found]:
+    """What each of some images shows, and how likely. `seen_in` takes the grids' world to that of the image."""
+    views = _points(heat, grids)
+    poses = [_pose(reference, *view) for view in views]
+    places = torch.stack([grid.to_voxel(pose(reference)) for grid, pose in zip(grids, poses, strict=True)])
+    nats = heat.likelihood(places.to(heat.voxel)).mean(dim=1).tolist()
+    found = []
+    for (points, weights), pose, likely in zip(views, poses, nats, strict=True):
+        apart = (pose(reference) - points).square().sum(1)
+        off_mm = float((weights * apart).sum().sqrt())
+        if seen_in is not None:
+            points, pose = seen_in(points), Linear(seen_in.matrix @ pose.matrix)
+        found.append(Found(points, weights, pose, off_mm, likely))
+    return found
+
+
+def _pose(reference: Tensor, points: Tensor, weights: Tensor) -> Linear:
+    """The affine pose of points, or a similarity, where that would stretch too much to be one."""
     pair = reference[None], points[None], weights[None]
-    fit = closed_form.affine(*pair)[0]
-    d = reference.shape[1]
-    sizes = torch.linalg.svdvals(fit[:d, :d])
+    matrix = closed_form.affine(*pair)[0]
+    sizes = torch.linalg.svdvals(matrix[:-1, :-1])
     if bool((sizes > _STRETCH).any() | (sizes < 1 / _STRETCH).any()):
-        fit = closed_form.similarity(*pair)[0]
-    return Found(points, weights, Linear(fit), _off(reference, fit, points, weights))
+        matrix = closed_form.similarity(*pair)[0]
+    return Linear(matrix)
 
 
-def _off(reference: Tensor, matrix: Tensor, points: Tensor, weights: Tensor) -> float:
-    """How far points are from where a pose has them, in mm."""
-    d = reference.shape[1]
-    apart = reference @ matrix[:d, :d].T + matrix[:d, d] - points
-    return float((weights * apart.square().sum(1)).sum().sqrt())
+def _likely(found: Found) -> float:
+    return found.nats
 
 
 def pairs_of(fixed: Found, moving: Found, transform: Transform, image: Image) -> Points:

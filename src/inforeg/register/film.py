@@ -3,25 +3,21 @@
 from dataclasses import dataclass
 from math import ceil
 
-import numpy as np
 import torch
-from jaxtyping import Float
-from numpy.typing import NDArray
 from torch import Tensor
 
 from inforeg import report
-from inforeg.image import Image, resample
+from inforeg.image import Image
 from inforeg.image.filters import downsample
 from inforeg.register.between import between
 from inforeg.register.course import Course
-from inforeg.space import Grid
+from inforeg.register.planes import planes_of
 from inforeg.transforms import Linear, Transform
 
 MOST_FRAMES = 28
 # Frames from the headers' place to where the steps begin, where a search or a centre put it elsewhere.
 GLIDE = 10
 LONGEST = 256
-PLANES = {2: {"picture": (0, 1)}, 3: {"axial": (0, 1), "coronal": (0, 2), "sagittal": (1, 2)}}
 
 
 def film_of(
@@ -60,7 +56,7 @@ def film_of(
         transforms.append(final)
         labels.append(f"After {' and '.join(course.then)}: the end, deformed")
         steps.append(None)
-    planes = _planes(_screen(fixed.grid), course.object.centre_mm)
+    planes = planes_of(fixed.grid, course.object.centre_mm)
     outside = float(moving.data.min())
     return report.Film(
         planes=[plane.name for plane in planes],
@@ -71,28 +67,6 @@ def film_of(
         steps=steps,
         pauses=pauses,
     )
-
-
-@dataclass(frozen=True)
-class Plane:
-    """A slice as it stands on the screen: its grid, one voxel thick, and the axes that run across and down."""
-
-    name: str
-    grid: Grid
-    axes: tuple[int, int]
-
-    @property
-    def spacing_mm(self) -> tuple[float, float]:
-        """Of rows and of columns."""
-        across, down = self.axes
-        return float(self.grid.spacing_mm[down]), float(self.grid.spacing_mm[across])
-
-    def picture(self, image: Image, transform: Transform | None, outside: float) -> NDArray[np.float32]:
-        """An image of one channel in this slice, (row, column)."""
-        across, down = (self.grid.shape[axis] for axis in self.axes)
-        values = resample(image, self.grid, transform, outside=outside).data.reshape(across, down)
-        picture: NDArray[np.float32] = values.T.numpy()
-        return picture
 
 
 @dataclass(frozen=True)
@@ -148,33 +122,3 @@ def _words(course: Course, stop: Stop) -> str:
         ends = "the linear stages take it" if course.then else "it ends"
         return f"{where}: the rim is {left:.3g} mm from where {ends}"
     return f"{where}: the end{' of the linear stages' if course.then else ''}"
-
-
-def _screen(grid: Grid) -> Grid:
-    """The same voxels in the order of a screen: axes that run nearest to left, posterior (, inferior)."""
-    order, runs_against = report.ras_order(grid.voxel_to_world.numpy())
-    matrix = grid.voxel_to_world.clone()
-    d = grid.ndim
-    for axis, (source, against) in enumerate(zip(order, runs_against, strict=True)):
-        column = grid.voxel_to_world[:d, source]
-        matrix[:d, axis] = column if against else -column
-        if not against:
-            matrix[:d, d] += (grid.shape[source] - 1) * column
-    return Grid(tuple(grid.shape[source] for source in order), matrix)
-
-
-def _planes(grid: Grid, centre_mm: Float[Tensor, " d"]) -> list[Plane]:
-    """The planes of a film through the voxel nearest to a point."""
-    at = grid.to_voxel(centre_mm)
-    nearest = [min(n - 1, max(0, round(float(v)))) for n, v in zip(grid.shape, at, strict=True)]
-    planes = []
-    for name, axes in PLANES[grid.ndim].items():
-        first = torch.zeros(grid.ndim, dtype=torch.float64)
-        shape = list(grid.shape)
-        for axis in range(grid.ndim):
-            if axis not in axes:
-                first[axis], shape[axis] = nearest[axis], 1
-        matrix = grid.voxel_to_world.clone()
-        matrix[:-1, -1] = grid.to_world(first)
-        planes.append(Plane(name, Grid(tuple(shape), matrix), axes))
-    return planes

@@ -93,7 +93,7 @@ def register(
     began = perf_counter()
     say = progress or (lambda _name, _share: None)
     say("read", 0.0)
-    target = _device(device)
+    target = device_of(device)
     if threads is not None:
         if threads < 1:
             raise UsageError(f"expected at least one thread, got {threads}")
@@ -139,7 +139,8 @@ def _called(source: Any, image: Image | None) -> str:
     return (image.name if image is not None else "") or type(source).__name__
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
+    """The device of a name, where `auto` is a GPU if there is one; raises `UsageError` where it cannot be used."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

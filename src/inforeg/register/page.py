@@ -16,6 +16,7 @@ from inforeg.methods import Stage
 from inforeg.register.course import Course
 from inforeg.register.deformed import deformation_of, parts_of
 from inforeg.register.film import film_of
+from inforeg.register.points import keypoints_of
 from inforeg.transforms import Composite, Linear, Transform
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ def page_of(result: "Registration", record: dict[str, Any]) -> report.ReportData
         path=None if course is None else _path(course),
         film=None if course is None else _film(result, course, shown),
         deformation=deformation,
+        keypoints=None if result.points is None else keypoints_of(result.points, shown.fixed, shown.moving),
         settings=result.settings,
         warnings=result.notes,
         versions=record["versions"],
@@ -167,6 +169,16 @@ def _summary(result: "Registration", deformation: report.Deformation | None) -> 
     ]
     if deformation is not None:
         summary += _deformation_figures(deformation)
+    if result.points is not None:
+        points = result.points
+        summary.append(
+            figure(
+                "Points apart",
+                f"{points.residual_mm:.2g} mm",
+                f"how far the transform leaves the {len(points.weights)} points of both images from each other; they"
+                f" surround {100 * points.coverage:.0f} % of the fixed object",
+            )
+        )
     if q.margin is not None:
         summary.append(
             figure(

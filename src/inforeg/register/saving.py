@@ -86,6 +86,7 @@ def record_of(result: "Registration", folder: Path, interpolation: str) -> dict[
             "margin": q.margin,
             "precision_mm": q.precision_mm,
         },
+        **_points_of(result),
         "start": _start_of(result),
         "stages": [
             {
@@ -128,6 +129,23 @@ def _start_of(result: "Registration") -> dict[str, Any] | None:
             {"information_nats": c.information, "rotation_deg": c.transform.rotation_angle_deg()}
             for c in start.others
         ],
+    }
+
+
+def _points_of(result: "Registration") -> dict[str, Any]:
+    points = result.points
+    if points is None:
+        return {}
+    return {
+        "points": {
+            "residual_mm": points.residual_mm,
+            "coverage": points.coverage,
+            "off_mm": None if points.off_mm is None else list(points.off_mm),
+            "fixed_ras_mm": points.fixed_mm.tolist(),
+            "moving_ras_mm": points.moving_mm.tolist(),
+            "weights": points.weights.tolist(),
+            "left_mm": points.left_mm.tolist(),
+        }
     }
 
 

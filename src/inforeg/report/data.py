@@ -123,6 +123,42 @@ class Film:
             )
 
 
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """A slice of an image, bytes (row, column), as it stands on the screen, and where points are in it.
+
+    `at` (k, 2) is across and down, from 0 to 1, and `away_mm` (k,) how far each point is from the slice. `aspect` is
+    the height of the picture over its width, in mm.
+    """
+
+    plane: str
+    picture: NDArray[np.uint8]
+    aspect: float
+    at: NDArray[Any]
+    away_mm: NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Keypoints:
+    """Points found in both images: in slices of the fixed and of the moving one, with weights that sum to one.
+
+    `left_mm` (k,) is how far the transform leaves each point from its partner. `hue` (k,), from 0 to 1, is what tells
+    points apart by colour: near places have near hues. Raises `ValueError` where the counts do not agree.
+    """
+
+    fixed: Sequence[Slice]
+    moving: Sequence[Slice]
+    weights: NDArray[Any]
+    left_mm: NDArray[Any]
+    hue: NDArray[Any]
+
+    def __post_init__(self) -> None:
+        counts = {len(self.weights), len(self.left_mm), len(self.hue)}
+        counts |= {len(each) for s in (*self.fixed, *self.moving) for each in (s.at, s.away_mm)}
+        if len(counts) != 1 or 0 in counts:
+            raise ValueError(f"expected as many places, weights, residuals and hues, got {sorted(counts)}")
+
+
 class Measures(NamedTuple):
     """What a deformation does at so many places: determinants, their folds, and lengths in mm.
 
@@ -216,6 +252,7 @@ class ReportData:
     path: PathTrace | None = None
     film: Film | None = None
     deformation: Deformation | None = None
+    keypoints: Keypoints | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     versions: Mapping[str, str] = field(default_factory=dict)

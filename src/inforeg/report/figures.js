@@ -73,6 +73,7 @@ async function start() {
     }
     drawScale(document.getElementById("colour-scale"));
     if (loaded.about.response) drawResponse(document.getElementById("response"), loaded.about.response);
+    if (loaded.about.keypoints) makeKeypoints(loaded.about.keypoints);
     message.hidden = true;
     makeViewer(loaded);
     if (loaded.about.deformation) makeDeformation(loaded, await inflate("volume-deformation"));

@@ -17,12 +17,13 @@ from inforeg.report.data import ReportData
 from inforeg.report.deformation import deformation_bytes, deformation_payload, deformation_section, unit_of
 from inforeg.report.display import DISPLAY_LONGEST, joint_histogram, reduce_for_display, to_bytes
 from inforeg.report.film import film_bytes, film_payload, film_section
+from inforeg.report.keypoints import keypoints_section
 from inforeg.report.pack import MOST_BYTES, pack
 from inforeg.report.path import path_charts
 from inforeg.report.response import response_figure
 
 PACKAGE = resources.files("inforeg.report")
-SCRIPTS = ("volumes.js", "edges.js", "viewer.js", "deformation.js", "film.js", "figures.js")
+SCRIPTS = ("volumes.js", "edges.js", "viewer.js", "deformation.js", "film.js", "keypoints.js", "figures.js")
 # What the film may take of the page, and the grey levels that its overlay needs.
 FILM_BYTES = 900_000
 FILM_LEVELS = 64
@@ -68,6 +69,10 @@ def render(data: ReportData) -> str:
     response = ""
     if data.response is not None:
         response, payload["response"] = response_figure(data.response)
+    points = ""
+    if data.keypoints is not None:
+        names = data.fixed_name, data.moving_name
+        points, payload["keypoints"] = keypoints_section(data.keypoints, _packaged("keypoints.html"), names)
     if data.deformation is not None:
         volumes["deformation"] = bent
         payload["deformation"] = deformation_payload(data.deformation, spacing_mm)
@@ -89,6 +94,7 @@ def render(data: ReportData) -> str:
         scroll_keys=SCROLL_KEYS if data.ndim == 3 else "",
         histograms=_histogram_figures(data),
         deformation=_deformation_section(data, spacing_mm),
+        keypoints=points,
         response=_response_section(response),
         film=film_section(data.film, _packaged("film.html")) if data.film else "",
         chain=_chain(data),
