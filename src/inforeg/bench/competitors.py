@@ -59,6 +59,7 @@ class Tool:
 SIMPLEITK = Tool("run_simpleitk.py", "SimpleITK", apart=False)
 ELASTIX = Tool("run_elastix.py", "itk-elastix", apart=True)
 ANTS = Tool("run_ants.py", "antspyx", apart=True)
+GREEDY = Tool("run_greedy_linear.py", "picsl_greedy", apart=True)
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,8 @@ COMPETITORS: dict[str, Competitor] = {
     ),
     # Mattes MI over its own four levels, from centres of mass.
     "ants": Competitor(ANTS, {"affine": "Affine", "options": {}}),
+    # NMI over three levels, as its documentation has it, from 1,000 random poses about the images' centres.
+    "greedy": Competitor(GREEDY, {"start": "-ia-image-centers -search 1000 any 20"}),
     "simpleitk": Competitor(
         SIMPLEITK,
         {

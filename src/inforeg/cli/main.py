@@ -16,6 +16,7 @@ from inforeg._version import __version__
 from inforeg.cli import bench, models
 from inforeg.cli.apply import apply
 from inforeg.cli.apply_points import apply_points
+from inforeg.cli.bench_keymorph import keymorph
 from inforeg.cli.bench_vm_mine import vm_mine
 from inforeg.cli.compose import compose
 from inforeg.cli.convert import convert
@@ -64,7 +65,7 @@ for command in (
 ):
     app.command(epilog=EPILOG)(command)
 # And so is a benchmark.
-for benchmark in (bench.drmime, bench.kidney, bench.deformable, vm_mine):
+for benchmark in (bench.drmime, bench.kidney, bench.deformable, vm_mine, keymorph):
     bench.app.command(epilog=EPILOG)(benchmark)
 app.add_typer(models.app, name="models", epilog=EPILOG)
 app.add_typer(bench.app, name="bench", epilog=EPILOG)

@@ -17,9 +17,11 @@ from inforeg.space import Grid
 from inforeg.transforms import Linear, Transform, closed_form
 
 # Images that a network looks at in one go.
-_AT_ONCE = 8
+_AT_ONCE = 6
 # Poses that are looked at again, in the pose that they tell: the first look may take a head for one upside down.
 _AGAIN = 3
+# What is as likely as the mean of what was learnt from, less so many standard deviations, needs no other look.
+_USUAL = 2.0
 # Looks in the pose that the look before has told, until they move the points by less than this.
 _LOOKS, _STILL_MM = 5, 0.3
 # What an affine pose may stretch by, before a similarity is taken: more is no head, but points that are wrong.
@@ -51,9 +53,10 @@ def find_points(net: KeypointNet, canonical: Canonical, image: Image) -> Found:
 
     The network looks about the object's middle along the axes of the world, and of all quarter turns of it (4 in 2-D,
     24 in 3-D), so that whatever the pose is, it sees one that is at most 45 (63) degrees from what it knows best. Where
-    its heat is likeliest, it looks again, in the pose that its points tell; of these the likeliest is taken, and looked
-    at until its pose no longer changes. A model that does not say where its points are in the anatomy it knows has one
-    look, along the axes of the world.
+    its heat is likeliest, it looks again, in the pose that its points tell, and so on until this no longer changes.
+    Sides are looked at until one is as likely as images usually are that the model has learnt from, which the first one
+    is where headers are right; if none is, the likeliest three are looked at again. A model that does not say where its
+    points are in the anatomy it knows has one look, along the axes of the world.
     """
     grid = canonical.around(object_of(image).centre_mm)
     thin = _thinned(image, canonical.spacing_mm)
@@ -62,30 +65,36 @@ def find_points(net: KeypointNet, canonical: Canonical, image: Image) -> Found:
     if not bool(reference.any()):
         ((points, weights),) = _points(net(seen.data), [grid])
         return Found(points, weights)
-    grids = [_turned(grid, turn) for turn in quarter_turns(grid.ndim)]
-    first: list[Found] = []
-    for start in range(0, len(grids), _AT_ONCE):
-        some = grids[start : start + _AT_ONCE]
-        heat = net(torch.cat([resample(seen, turned).data for turned in some]))
-        first += _found(heat, some, reference)
-    first.sort(key=_likely)
     upright = canonical.around(torch.zeros(grid.ndim, dtype=torch.float64))
 
     def again(found: Found) -> Found:
         """What is seen in the pose of an earlier look."""
         assert found.pose is not None
-        (there,) = _found(
-            net(seen_on(thin, canonical, upright, found.pose).data), [upright], reference, found.pose
-        )
-        return there
+        shown = seen_on(thin, canonical, upright, found.pose).data
+        return found_in(net(shown), [upright], reference, found.pose)[0]
 
-    best = max((again(found) for found in first[-_AGAIN:]), key=_likely)
-    for _ in range(_LOOKS):
-        new = again(best)
-        if new.nats < best.nats:
+    mean, deviation = net.usual_nats.tolist()
+    usual = mean - _USUAL * deviation if deviation > 0 else float("inf")
+    turns = quarter_turns(grid.ndim)
+    first: list[Found] = []
+    second: list[Found] = []
+    # As the image lies, and then a few of the other sides at a time: most images lie as their header says.
+    for some in (turns[:1], *(turns[n : n + _AT_ONCE] for n in range(1, len(turns), _AT_ONCE))):
+        grids = [_turned(grid, turn) for turn in some]
+        new = found_in(net(torch.cat([_from(seen, turn) for turn in some])), grids, reference)
+        first += new
+        second.append(again(max(new, key=_likely)))
+        if second[-1].nats >= usual:
             break
-        moved = float((new.points_mm - best.points_mm).square().sum(1).mean().sqrt())
-        best = new
+    else:
+        second += [again(found) for found in sorted(first, key=_likely)[-_AGAIN:]]
+    best = max(second, key=_likely)
+    for _ in range(_LOOKS):
+        new_look = again(best)
+        if new_look.nats < best.nats:
+            break
+        moved = float((new_look.points_mm - best.points_mm).square().sum(1).mean().sqrt())
+        best = new_look
         if moved < _STILL_MM:
             break
     return best
@@ -104,6 +113,17 @@ def quarter_turns(ndim: int) -> list[Float[Tensor, "d d"]]:
     return turns
 
 
+def _from(seen: Image, turn: Float[Tensor, "d d"]) -> Float[Tensor, "b c ..."]:
+    """The image as the grid has it that is turned about its middle."""
+    shape = seen.data.shape[2:]
+    if len(set(shape)) > 1:
+        return resample(seen, _turned(seen.grid, turn)).data
+    # Whole axes change places.
+    order = turn.abs().argmax(dim=0).tolist()
+    against = [2 + axis for axis, source in enumerate(order) if float(turn[source, axis]) < 0]
+    return seen.data.permute(0, 1, *(2 + source for source in order)).flip(against)
+
+
 def _turned(grid: Grid, turn: Float[Tensor, "d d"]) -> Grid:
     """The grid, turned about its middle."""
     d = grid.ndim
@@ -115,9 +135,10 @@ def _turned(grid: Grid, turn: Float[Tensor, "d d"]) -> Grid:
 
 
 def _thinned(image: Image, spacing_mm: float) -> Image:
-    """One channel, of voxels no larger than half of what the network sees, and not much smaller."""
+    """One channel, of voxels no larger than what the network sees, and not much smaller: nothing aliases from there, and
+    a look costs an eighth of one at half of the spacing."""
     scalar = to_scalar(image)
-    factors = [max(1, int(spacing_mm / 2 / float(size) + 1e-6)) for size in scalar.grid.spacing_mm]
+    factors = [max(1, int(spacing_mm / float(size) + 1e-6)) for size in scalar.grid.spacing_mm]
     return downsample(scalar, factors) if max(factors) > 1 else scalar
 
 
@@ -129,7 +150,7 @@ def _points(heat: Keypoints, grids: list[Grid]) -> list[tuple[Tensor, Tensor]]:
     ]
 
 
-def _found(
+def found_in(
     heat: Keypoints, grids: list[Grid], reference: Tensor, seen_in: Linear | None = None
 ) -> list[Found]:
     """What each of some images shows, and how likely. `seen_in` takes the grids' world to that of the image."""

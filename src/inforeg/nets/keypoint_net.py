@@ -103,19 +103,22 @@ class KeypointNet(nn.Module):
     both ends of the axis and used with ends half a voxel further out, so that translations are too long by 7 to 14 %.
 
     `reference_mm`, `(k, d)`, says where the points of the anatomy it was trained on are, in mm about its middle, in the
-    pose that the network knows best; all at 0 in a network that was never trained.
+    pose that the network knows best; all at 0 in a network that was never trained. `usual_nats` are mean and standard
+    deviation of how likely its heat maps make them there, over images that it has learnt from.
 
     Weights of the layers are drawn from `generator`; without one, from one of its own, seeded with 0. Raises
     `UsageError` for images that are not a multiple of `multiple` voxels along every axis.
     """
 
     reference_mm: Tensor
+    usual_nats: Tensor
 
     def __init__(self, settings: KeypointNetSettings, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.settings = s = settings
         generator = generator or torch.Generator().manual_seed(0)
         self.register_buffer("reference_mm", torch.zeros(s.keypoints, s.ndim, dtype=torch.float64))
+        self.register_buffer("usual_nats", torch.zeros(2, dtype=torch.float64))
         self.unet: UNet | None = None
         self.blocks = nn.ModuleList()
         into = s.channels

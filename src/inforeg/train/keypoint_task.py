@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from statistics import median
+from statistics import fmean, median, stdev
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inforeg.errors import UsageError
+from inforeg.methods.keypoints import found_in
 from inforeg.train.keypoint_objective import Fit, KeypointObjective, moved
 from inforeg.train.pictures import beside, marked
 from inforeg.train.prepared import Prepared
@@ -24,8 +25,8 @@ from inforeg.transforms import closed_form
 _DARK = 0.1
 # Points that errors are taken at, in the reference's object.
 _ASKED = 2000
-# Pairs of views in the reference's pose that points are averaged over.
-_STILL = 12
+# Pairs of views in the reference's pose that points are averaged over, and the motions of those that say what is usual.
+_STILL, _UPRIGHT = 12, 0.05
 # Larger errors, at a quarter of the run and later, say that points know nothing of the pose.
 _LOST_MM = 30.0
 
@@ -156,12 +157,19 @@ class KeypointTask:
         return figures, np.concatenate(rows)
 
     def _settle(self) -> None:
-        """Take for the network's reference where its points are, on average over views in the reference's pose."""
-        found = [
-            self.objective.points_mm(self.source.draw(number, plain=True, motion=0.0).images)[0]
-            for number in range(_STILL)
-        ]
-        self.objective.net.reference_mm.copy_(torch.cat(found).mean(dim=0))
+        """Let the network say where its points are in the reference's pose, on average over what it learns from, and
+        how likely it finds them in images like those."""
+        net, canonical = self.objective.net, self.recipe.canonical
+        plain = [self.source.draw(number, plain=True, motion=0.0).images for number in range(_STILL)]
+        points = torch.cat([self.objective.points_mm(images)[0] for images in plain])
+        net.reference_mm.copy_(points.mean(dim=0))
+        upright = canonical.around(torch.zeros(len(canonical.shape), dtype=torch.float64))
+        nats = []
+        for number in range(self.recipe.ramp, self.recipe.ramp + _STILL):
+            views = self.source.draw(number, motion=_UPRIGHT)
+            seen = found_in(self.objective.look(views.images), [upright] * 2, net.reference_mm.cpu())
+            nats += [found.nats for found in seen]
+        net.usual_nats.copy_(torch.tensor([fmean(nats), stdev(nats)]))
 
 
 def _fit(recipe: KeypointRecipe, number: int) -> Fit:
