@@ -22,6 +22,11 @@ SMALLER = {
         "head_start = 400 ": "head_start = 100 ",
         "subjects=16": "subjects=6",
     },
+    ROOT / "docs" / "tutorials" / "train-keypoints.md": {
+        "steps = 2500": "steps = 200",
+        "validate_every = 250": "validate_every = 100",
+        "subjects=16": "subjects=6",
+    },
 }
 
 

@@ -12,6 +12,7 @@ NAMES = [
     "Result",
     "Transform",
     "__version__",
+    "align_group",
     "approximate_inverse",
     "errors",
     "evaluate",

@@ -26,6 +26,7 @@ def group(
         ),
     ] = None,
     overwrite: options.Overwrite = False,
+    json: options.Json = False,
     device: options.Device = "auto",
     threads: options.Threads = None,
     quiet: options.Quiet = False,
@@ -33,6 +34,7 @@ def group(
     debug: options.Debug = False,
 ) -> None:
     """Bring many images to the space between them, by their keypoints, and write their transforms and their mean."""
+    quiet = quiet or json
     console.start(quiet, verbose, debug)
     names = [_name(path) for path in images]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -43,7 +45,7 @@ def group(
 
     from inforeg import io
     from inforeg.cohort import align_group
-    from inforeg.cohort.saving import save_group
+    from inforeg.cohort.saving import record_of, save_group
     from inforeg.register.front import device_of
 
     if threads is not None:
@@ -54,6 +56,8 @@ def group(
         [io.read_image(path).to(target) for path in images], model, transform, spacing_mm=spacing, names=names
     )
     save_group(found, output, images, overwrite=overwrite, say=partial(console.say, quiet=quiet))
+    if json:
+        console.say_json(record_of(found, images))
     console.say(found.notes[0], quiet)
     console.say(f"written: members, mean.nii.gz and result.json in {output}", quiet)
 

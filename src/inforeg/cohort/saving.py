@@ -37,13 +37,13 @@ def save_group(
             total += normalise(to_scalar(warped)).data
             say(f"{member.name}: {member.left_mm:.2f} mm between its points and the mean's")
         io.write_image(Image(total / len(group.members), group.grid), target / "mean.nii.gz")
-        (target / "result.json").write_text(
-            json.dumps(_record(group, inputs), indent=2) + "\n", encoding="utf-8"
-        )
+        text = json.dumps(record_of(group, inputs), indent=2)
+        (target / "result.json").write_text(text + "\n", encoding="utf-8")
     return folder
 
 
-def _record(group: Group, inputs: Sequence[Path]) -> dict[str, object]:
+def record_of(group: Group, inputs: Sequence[Path]) -> dict[str, object]:
+    """The contents of `result.json`."""
     return {
         "inforeg": __version__,
         "transform": group.fit,

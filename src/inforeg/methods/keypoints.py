@@ -135,8 +135,8 @@ def _turned(grid: Grid, turn: Float[Tensor, "d d"]) -> Grid:
 
 
 def _thinned(image: Image, spacing_mm: float) -> Image:
-    """One channel, of voxels no larger than what the network sees, and not much smaller: nothing aliases from there, and
-    a look costs an eighth of one at half of the spacing."""
+    """One channel, of voxels no larger than what the network sees, and not much smaller: a look from there aliases
+    little, and costs an eighth of one at half of the spacing."""
     scalar = to_scalar(image)
     factors = [max(1, int(spacing_mm / float(size) + 1e-6)) for size in scalar.grid.spacing_mm]
     return downsample(scalar, factors) if max(factors) > 1 else scalar
