@@ -10,7 +10,7 @@ from inforeg.errors import UsageError, did_you_mean
 from inforeg.image import Image
 from inforeg.image.coarse import object_of
 from inforeg.methods.dense import DenseRun
-from inforeg.methods.keypoints import Found, find_points, judged, pairs_of
+from inforeg.methods.keypoints import AT_ONCE, Found, find_points, judged, pairs_of
 from inforeg.methods.learnt import bytes_of, model_for
 from inforeg.methods.linear import LinearMethod
 from inforeg.methods.method import Progress
@@ -62,7 +62,12 @@ class KeyMorph(KeyMorphSettings):
 
     def model_bytes(self) -> int:
         """What the network takes at most while it looks, by what its file says. Raises `ReadError` for no model."""
-        return bytes_of(self.model)
+        return AT_ONCE * bytes_of(self.model)
+
+    @property
+    def deforms(self) -> bool:
+        """Whether there is more to it than a linear transform."""
+        return self.fit == "tps" or self.steps > 0
 
     @property
     def init(self) -> str:
@@ -110,7 +115,7 @@ class KeyMorph(KeyMorphSettings):
             assert isinstance(refined.transform, Linear)
             stages += refined.stages
             linear, notes, quality = refined.transform, refined.notes, refined.quality
-        if self.fit == "tps" or self.steps:
+        if self.deforms:
             report("deform", 0.6)
             stage, quality, more = self._deformed(pair, model.canonical, p, q, linear, generator)
             stages.append(stage)

@@ -16,8 +16,8 @@ from inforeg.nets.canonical import Canonical, seen_on
 from inforeg.space import Grid
 from inforeg.transforms import Linear, Transform, closed_form
 
-# Images that a network looks at in one go.
-_AT_ONCE = 6
+AT_ONCE = 6
+"""Sides of an image that a network looks at in one go."""
 # Poses that are looked at again, in the pose that they tell: the first look may take a head for one upside down.
 _AGAIN = 3
 # What is as likely as the mean of what was learnt from, less so many standard deviations, needs no other look.
@@ -79,7 +79,7 @@ def find_points(net: KeypointNet, canonical: Canonical, image: Image) -> Found:
     first: list[Found] = []
     second: list[Found] = []
     # As the image lies, and then a few of the other sides at a time: most images lie as their header says.
-    for some in (turns[:1], *(turns[n : n + _AT_ONCE] for n in range(1, len(turns), _AT_ONCE))):
+    for some in (turns[:1], *(turns[n : n + AT_ONCE] for n in range(1, len(turns), AT_ONCE))):
         grids = [_turned(grid, turn) for turn in some]
         new = found_in(net(torch.cat([_from(seen, turn) for turn in some])), grids, reference)
         first += new

@@ -103,7 +103,8 @@ def register(
         (fixed, moving),
         (fixed_mask, moving_mask),
         target,
-        method=chosen.name,
+        # What deforms takes what the deformable method takes, whatever comes before it.
+        method="svf" if isinstance(chosen, KeyMorph) and chosen.deforms else chosen.name,
         beside=chosen.model_bytes() if isinstance(chosen, Network | KeyMorph) else 0,
     )
     check_pair(images[0], images[1], *masks)

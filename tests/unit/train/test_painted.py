@@ -91,3 +91,18 @@ def test_a_contrast_without_signals_is_asked_for():
     painter = Painter(IDS, VelocityRecipe(images="a"))
     with pytest.raises(UsageError, match=r"contrasts\.T1"):
         painter.paint(painter.fractions(blocks(1), 1), "T1", seeded(1))
+
+
+def test_hidden_labels_are_dark_in_some_images_and_never_asked_for():
+    wanted = VelocityRecipe(images="a", hidden=((2,), (2, 3)), texture=0.1)
+    labels = torch.zeros(1, 8, 8, dtype=torch.int32)
+    labels[:, 2:, :4], labels[:, 2:, 4:6], labels[:, 2:, 6:] = 1, 2, 3
+    painter = Painter(torch.tensor([0, 1, 2, 3]), wanted)
+    fractions = painter.fractions(labels, 1)
+    seen = set()
+    for n in range(30):
+        image = painter.paint(fractions, "random", seeded(n))[0]
+        lit = tuple(bool((image[labels[0] == k] > 0).any()) for k in (1, 2, 3))
+        seen.add(lit)
+    assert seen == {(True, True, True), (True, False, True), (True, False, False)}
+    assert painter.shown.tolist() == [False, True, False, False]
