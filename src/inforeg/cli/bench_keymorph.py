@@ -39,6 +39,13 @@ def keymorph(
     spacing: Annotated[
         float, typer.Option("--spacing", min=1, help="Voxels of both images, in mm; a whole number.")
     ] = 2.0,
+    train: Annotated[
+        bool,
+        typer.Option(
+            "--train", help="Train brain-keypoints from nothing first, on synthseg/ of --data, and try that."
+        ),
+    ] = False,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps that it learns for.")] = 15_000,
     table_only: Annotated[
         bool, typer.Option("--table-only", help="Run nothing; make the tables of what is done.")
     ] = False,
@@ -72,10 +79,14 @@ def keymorph(
         console.say(note, quiet)
     if needed:
         assert data is not None
-        model_path(model)
         threads = threads or torch.get_num_threads()
         torch.set_num_threads(threads)
         output.mkdir(parents=True, exist_ok=True)
+        if train:
+            from inforeg.bench.keymorph.training import train_model
+
+            model = str(train_model(data, output, steps, threads, partial(console.say, quiet=quiet)))
+        model_path(model)
         run(
             asked,
             who if names_in(methods) else [],

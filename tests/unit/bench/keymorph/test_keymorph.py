@@ -11,8 +11,14 @@ from inforeg.bench.keymorph.contestants import CONTESTANTS, USUAL, Contestant, O
 from inforeg.bench.keymorph.run import Row, rows_of
 from inforeg.bench.keymorph.sets import ANGLES_DEG, SETS, across, pose_about
 from inforeg.bench.keymorph.table import markdown
+from inforeg.bench.keymorph.training import ANCHORED, HEADS, recipe_of, train_model
 from inforeg.cli.main import main
 from inforeg.errors import InforegError
+from inforeg.image import Labels
+from inforeg.io import write_labels
+from inforeg.nets import KeypointNetSettings
+from inforeg.nets.files import read_model
+from inforeg.space import Grid
 from inforeg.transforms import Linear
 
 
@@ -106,3 +112,28 @@ def test_from_images_to_tables(data, tmp_path, monkeypatch, capsys):  # noqa: F8
     assert main(["bench", "keymorph", "-o", str(out), "--table-only", "-q"]) == 0
     assert main([*command[:4], "--data", str(tmp_path), "--sets", "rigid"]) == 2
     assert "rigid needs ms/ms07_T1.nii.gz" in capsys.readouterr().err
+
+
+def test_the_model_that_ships_is_trained_by_one_command(tmp_path, capsys):
+    """On small heads of labels, for hardly any steps; where a map is missing, a line says so."""
+    maps = tmp_path / "data" / "synthseg"
+    maps.mkdir(parents=True)
+    grid = Grid.from_spacing((32, 32, 32), 6.0)
+    apart = (grid.points_mm() - grid.centre_mm).norm(dim=1).reshape(grid.shape)
+    x = grid.points_mm()[:, 0].reshape(grid.shape) - grid.centre_mm[0]
+    ids = torch.zeros(grid.shape, dtype=torch.int64)
+    ids[apart < 85] = 507
+    ids[apart < 75] = 24
+    ids[(apart < 65) & (x < 0)], ids[(apart < 65) & (x >= 0)] = 3, 42
+    ids[(apart < 45) & (x < 0)], ids[(apart < 45) & (x >= 0)] = 2, 41
+    for number in HEADS:
+        write_labels(Labels(ids[None, None], grid), maps / f"training_seg_{number:02d}.nii.gz")
+    little = {"start": "header", "shape": (16, 16, 16), "spacing_mm": 12.0, "validation_pairs": 1}
+    little["net"] = KeypointNetSettings(keypoints=6, widths=(4, 4, 4), packed=2)
+    path = train_model(tmp_path / "data", tmp_path / "out", 4, 2, lambda _line: None, **little)
+    model = read_model(path)
+    assert model.card["licence"] == "Apache-2.0" and model.card["data"]["subjects"] == 16
+    assert recipe_of(path).anchored == ANCHORED and recipe_of(path, 150).anchored == 95
+    (maps / "training_seg_07.nii.gz").unlink()
+    command = ["bench", "keymorph", "-o", str(tmp_path / "out"), "--data", str(tmp_path / "data"), "--train"]
+    assert main([*command, "--sets", "upright"]) == 2
