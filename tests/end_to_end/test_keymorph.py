@@ -202,3 +202,20 @@ def test_a_group_in_any_pose_comes_together(made_up, model, tmp_path, capsys):  
     assert main(["group", str(paths[0]), "-o", str(tmp_path / "no"), "--model", str(model)]) == 2
     assert "expected at least two images" in capsys.readouterr().err
     assert not (tmp_path / "no").exists()
+
+
+def test_points_are_a_start_for_other_methods(made_up, model, tmp_path):  # noqa: F811
+    """A T2 on its head: the linear method and DRMIME begin where the points are."""
+    fixed, moving = (ir.read_image(made_up / f"s06_{c}.nii.gz") for c in ("T1", "T2"))
+    truth = turned(165.0, (40.0, -25.0))
+    ir.write_image(placed(moving, truth), tmp_path / "moved.nii.gz")
+    points = fixed.grid.points_mm()[(fixed.data[0, 0] > 0.1 * fixed.data.max()).flatten()]
+    pair = [str(made_up / "s06_T1.nii.gz"), str(tmp_path / "moved.nii.gz")]
+    for method in ("linear", "drmime"):
+        found = ir.register(*pair, method=method, transform="rigid", init=str(model), device="cpu")
+        assert float((found.transform(points) - truth(points)).square().sum(1).mean().sqrt()) < 1.0
+        assert found.start.best.origin == "given" and found.inputs["init"] == str(model)
+    out = tmp_path / "out"
+    command = ["register", "-f", pair[0], "-m", pair[1], "-o", str(out), "-t", "rigid", "--init", str(model)]
+    assert main([*command, "--device", "cpu", "-q"]) in (0, 3)
+    assert f"--init {model}" in json.loads((out / "result.json").read_text(encoding="utf-8"))["command"]

@@ -39,14 +39,15 @@ def transform_chain(value: str) -> str:
 
 
 def start(value: str) -> str:
-    """Where to start: a known name, or a transform file."""
-    if value in STARTS or Path(value).exists():
+    """Where to start: a known name, a transform file, or a model of keypoints."""
+    known = shipped()
+    if value in STARTS or value in known or Path(value).exists():
         return value
     if Path(value).suffix:
         raise UsageError(
-            f"--init: expected {', '.join(STARTS)} or a transform file, and {value} is not there"
+            f"--init: expected {', '.join(STARTS)}, a transform file or a model, and {value} is not there"
         )
-    return one_of("--init", value, STARTS)
+    return one_of("--init", value, [*STARTS, *known])
 
 
 def method(value: str) -> str:

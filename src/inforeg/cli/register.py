@@ -29,7 +29,11 @@ def register(
         ),
     ] = "auto",
     init: Annotated[
-        str, typer.Option("--init", help=f"Where to start: {', '.join(names.STARTS)}, or a transform file.")
+        str,
+        typer.Option(
+            "--init",
+            help=f"Where to start: {', '.join(names.STARTS)}, a transform file, or a model of keypoints.",
+        ),
     ] = "auto",
     metric: Annotated[
         str | None,

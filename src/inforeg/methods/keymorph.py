@@ -164,6 +164,19 @@ class KeyMorph(KeyMorphSettings):
         return stage, run.quality(stage, None), notes
 
 
+def start_by(model: str, fixed: Image, moving: Image) -> Linear:
+    """The rigid transform that a model's keypoints tell, from any pose: a start for every other method.
+
+    Raises as `KeyMorph` does.
+    """
+    found = model_for(model, KeypointNet, "finds keypoints", fixed)
+    net = found.net
+    assert isinstance(net, KeypointNet)
+    p, q = (find_points(net, found.canonical, image) for image in (fixed, moving))
+    shared = (p.weights * q.weights)[None]
+    return Linear(closed_form.rigid(p.points_mm[None], q.points_mm[None], shared)[0])
+
+
 def keymorph(transform: str = "auto", **settings: Any) -> KeyMorph:
     """The keypoint method for a transform's name: `auto` (affine, and `tps` where `steps` follow) or what it fits.
 

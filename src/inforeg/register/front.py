@@ -13,7 +13,7 @@ from inforeg.errors import UsageError
 from inforeg.image import Image
 from inforeg.image.checks import check_overlap, check_pair
 from inforeg.methods import Method, Result, from_settings, named
-from inforeg.methods.keymorph import KeyMorph
+from inforeg.methods.keymorph import KeyMorph, start_by
 from inforeg.methods.network import Network
 from inforeg.nets.files import KEYPOINTS, read_said
 from inforeg.register.room import read_pair
@@ -80,7 +80,7 @@ def register(
     `init` names (`header`, `centre`, `mass`), or as the end of a chain such as `rigid+svf`. Its result's transform is
     a `Composite` of a `Linear` and a `Velocity`, which acts first. `settings` (a file, as a run writes it, or a
     mapping) stand in place of transform, metric, a named start and the seed. `init` names a start, or is a transform
-    (file) to start from.
+    (file) to start from, or a model of keypoints (its file or name), whose points tell the pose.
 
     Masks are images, inside above 0.5. The same seed on the same machine gives the same bytes.
 
@@ -108,10 +108,10 @@ def register(
         beside=chosen.model_bytes() if isinstance(chosen, Network | KeyMorph) else 0,
     )
     check_pair(images[0], images[1], *masks)
-    start = _start(init, images[0].grid.ndim)
+    on_device = [image.to(target) for image in images]
+    start = _start(init, *on_device)
     if start is not None or chosen.init == "header":
         check_overlap(images[0].grid, images[1].grid, start)
-    on_device = [image.to(target) for image in images]
     found = chosen(
         on_device[0],
         on_device[1],
@@ -130,7 +130,7 @@ def register(
     if isinstance(chosen, Network | KeyMorph):
         inputs["model"] = str(model_path(chosen.model).resolve())
     if isinstance(init, Path) or (isinstance(init, str) and init not in NAMED_STARTS):
-        inputs["init"] = str(Path(init).resolve())
+        inputs["init"] = str((model_path(str(init)) if names_model(str(init)) else Path(init)).resolve())
     return Registration(**values, inputs=inputs, device=str(target))
 
 
@@ -208,9 +208,12 @@ def _by_model(wanted: Named, transform: str, metric: str | None, start: str, see
     return named("network", transform, model=model, refine=wanted.steps, metric=metric, init=start, seed=seed)
 
 
-def _start(init: str | Path | Transform, ndim: int) -> Linear | None:
+def _start(init: str | Path | Transform, fixed: Image, moving: Image) -> Linear | None:
     if isinstance(init, str) and init in NAMED_STARTS:
         return None
+    if not isinstance(init, Transform) and names_model(str(init)):
+        return start_by(str(init), fixed, moving)
+    ndim = fixed.grid.ndim
     found = init if isinstance(init, Transform) else io.read_transform(init)
     if not isinstance(found, Linear):
         raise UsageError(f"expected a linear transform to start from, got {type(found).__name__}")
