@@ -118,6 +118,8 @@ def test_what_does_not_go_together_is_said_in_a_line(made_up, model, tmp_path): 
     pair = [str(made_up / name) for name in ("s01_T1.nii.gz", "s02_T2.nii.gz")]
     with pytest.raises(UsageError, match="unknown transform 'projective' for keymorph"):
         ir.register(*pair, method=str(model), transform="projective")
+    with pytest.raises(UsageError, match="tps fits keypoints"):
+        ir.register(*pair, transform="tps")
     with pytest.raises(UsageError, match="takes no init"):
         ir.register(*pair, method=str(model), init="header")
     with pytest.raises(UsageError, match="finds every pose by itself"):

@@ -7,7 +7,7 @@ from pathlib import Path
 from inforeg.errors import UsageError, did_you_mean
 from inforeg.shipped import ENDING, named_model, shipped
 
-TRANSFORMS = ("translation", "rigid", "similarity", "affine", "projective", "svf", "auto")
+TRANSFORMS = ("translation", "rigid", "similarity", "affine", "projective", "svf", "tps", "auto")
 STARTS = ("auto", "header", "centre", "mass", "moments", "search")
 INTERPOLATIONS = ("linear", "nearest", "bspline")
 FORMATS = ("itk", "minc", "elastix", "fsl", "freesurfer", "afni", "plain", "x5", "inforeg")

@@ -1,5 +1,7 @@
 """`inforeg train`: a recipe and images in, a model file out."""
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -64,7 +66,7 @@ def train(
     refuse_inputs(output, [recipe])
 
     from inforeg.train.loop import train as run
-    from inforeg.train.machine import Machine, follows
+    from inforeg.train.machine import Machine, follows, launched
     from inforeg.train.recipes import VelocityRecipe, read_recipe
 
     wanted = read_recipe(recipe)
@@ -100,4 +102,9 @@ def train(
         best = done.last.score_in_words(done.best.best)
         console.say(f"best at step {done.best.best_step} of {done.steps}: {best} on pairs held back", quiet)
     console.say(f"written: {output / 'model.safetensors'}; use it with inforeg register --method", quiet)
+    if launched():
+        # All is written. To take down what ranks share can abort one of them, or hang.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
     return 0

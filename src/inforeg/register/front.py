@@ -183,6 +183,8 @@ def _method(
     wanted = named_model(method or "")
     if names_model(wanted.model):
         return _by_model(wanted, transform, metric, start, seed)
+    if "tps" in transform.split("+") and method not in ("network", "keymorph"):
+        raise UsageError("tps fits keypoints: choose a model of them as method, such as brain-keypoints")
     suits = "svf" if "svf" in transform.split("+") else "linear"
     return named(method or suits, transform, metric=metric, init=start, seed=seed)
 

@@ -23,6 +23,11 @@ def follows() -> bool:
     return any(os.environ.get(name, "0") != "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
 
 
+def launched() -> bool:
+    """Whether this process is a rank that something else has started for nothing but the run."""
+    return follows() or "TORCHELASTIC_RUN_ID" in os.environ
+
+
 def start(machine: Machine) -> Any:
     """Fabric, launched: from here on there are as many processes as ranks. Raises `UsageError` where it cannot be."""
     try:

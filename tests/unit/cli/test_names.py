@@ -13,7 +13,7 @@ from inforeg.transforms.groups import GROUPS
 
 
 def test_the_names_are_those_of_the_library() -> None:
-    assert set(names.TRANSFORMS) - {"auto", "svf"} <= set(GROUPS)
+    assert set(names.TRANSFORMS) - {"auto", "svf", "tps"} <= set(GROUPS)
     # The linear method looks at samples; a metric on grids has nothing to look at there.
     assert set(names.METRICS) == {name for name, metric in METRICS.items() if not metric.on_grids}
 

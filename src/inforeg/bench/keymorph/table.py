@@ -12,7 +12,7 @@ SUCCESS_MM = 5.0
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """One table for each set, over the cases that all of its methods have done; and the distances of keypoints."""
+    """One table for each set, and the distances of keypoints across contrasts."""
     parts = []
     for name, about in SETS.items():
         own = [row for row in rows if row.set == name]
