@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from inforeg.image import Image, find_foreground, resample, to_scalar
+from inforeg.image import Image, find_foreground, normalise, resample, to_scalar
 from inforeg.image.coarse import coarse_of, object_of
 from inforeg.image.filters import downsample
 from inforeg.methods.result import Points, Quality
 from inforeg.nets import KeypointNet, Keypoints
-from inforeg.nets.canonical import Canonical, seen_on
+from inforeg.nets.canonical import Canonical
 from inforeg.space import Grid
 from inforeg.transforms import Linear, Transform, closed_form
 
@@ -23,7 +23,7 @@ _AGAIN = 3
 # What is as likely as the mean of what was learnt from, less so many standard deviations, needs no other look.
 _USUAL = 2.0
 # Looks in the pose that the look before has told, until they move the points by less than this.
-_LOOKS, _STILL_MM = 5, 0.3
+_LOOKS, _STILL_MM = 5, 0.5
 # What an affine pose may stretch by, before a similarity is taken: more is no head, but points that are wrong.
 _STRETCH = 1.6
 # Points farther than this from where the model knows them, and objects of which less is among them, want a look.
@@ -51,16 +51,17 @@ class Found:
 def find_points(net: KeypointNet, canonical: Canonical, image: Image) -> Found:
     """The points of an image in any pose.
 
-    The network looks about the object's middle along the axes of the world, and of all quarter turns of it (4 in 2-D,
-    24 in 3-D), so that whatever the pose is, it sees one that is at most 45 (63) degrees from what it knows best. Where
-    its heat is likeliest, it looks again, in the pose that its points tell, and so on until this no longer changes.
-    Sides are looked at until one is as likely as images usually are that the model has learnt from, which the first one
-    is where headers are right; if none is, the likeliest three are looked at again. A model that does not say where its
-    points are in the anatomy it knows has one look, along the axes of the world.
+    The network looks about the object's middle along the axes of the world, along the object's own, and along all
+    quarter turns of the world's (4 in 2-D, 24 in 3-D), so that whatever the pose is, it sees one that is at most 45
+    (63) degrees from what it knows best. Where its heat is likeliest, it looks again, in the pose that its points tell,
+    and so on until this no longer changes. Sides are looked at until one is as likely as images usually are that the
+    model has learnt from, which the first one is where headers are right; if none is, the likeliest three are looked at
+    again. A model that does not say where its points are in the anatomy it knows has one look, along the world's axes.
     """
-    grid = canonical.around(object_of(image).centre_mm)
+    found_object = object_of(image)
+    grid = canonical.around(found_object.centre_mm)
     thin = _thinned(image, canonical.spacing_mm)
-    seen = seen_on(thin, canonical, grid)
+    seen = _seen(thin, grid)
     reference = net.reference_mm.double().cpu()
     if not bool(reference.any()):
         ((points, weights),) = _points(net(seen.data), [grid])
@@ -70,16 +71,17 @@ def find_points(net: KeypointNet, canonical: Canonical, image: Image) -> Found:
     def again(found: Found) -> Found:
         """What is seen in the pose of an earlier look."""
         assert found.pose is not None
-        shown = seen_on(thin, canonical, upright, found.pose).data
-        return found_in(net(shown), [upright], reference, found.pose)[0]
+        return found_in(net(_seen(thin, upright, found.pose).data), [upright], reference, found.pose)[0]
 
     mean, deviation = net.usual_nats.tolist()
     usual = mean - _USUAL * deviation if deviation > 0 else float("inf")
     turns = quarter_turns(grid.ndim)
+    # As the image lies, as most do by their header; along its own axes; and then a few of the other sides at a time.
+    sides = [turns[:1], _along(found_object.covariance_mm2, reference)]
+    sides += [turns[n : n + AT_ONCE] for n in range(1, len(turns), AT_ONCE)]
     first: list[Found] = []
     second: list[Found] = []
-    # As the image lies, and then a few of the other sides at a time: most images lie as their header says.
-    for some in (turns[:1], *(turns[n : n + AT_ONCE] for n in range(1, len(turns), AT_ONCE))):
+    for some in sides:
         grids = [_turned(grid, turn) for turn in some]
         new = found_in(net(torch.cat([_from(seen, turn) for turn in some])), grids, reference)
         first += new
@@ -113,10 +115,22 @@ def quarter_turns(ndim: int) -> list[Float[Tensor, "d d"]]:
     return turns
 
 
+def _along(spread_mm2: Float[Tensor, "d d"], reference: Float[Tensor, "k d"]) -> list[Float[Tensor, "d d"]]:
+    """The rotations that lay the principal axes of the anatomy that the model knows on those of an object, given by its
+    covariance: two in 2-D, four in 3-D, as axes have no sign."""
+    own = torch.linalg.eigh(spread_mm2.double().cpu()).eigenvectors
+    known = torch.linalg.eigh(torch.cov(reference.T)).eigenvectors
+    turns = [
+        own @ torch.diag(torch.tensor(signs, dtype=torch.float64)) @ known.T
+        for signs in itertools.product((1.0, -1.0), repeat=len(own))
+    ]
+    return [turn for turn in turns if float(torch.linalg.det(turn)) > 0]
+
+
 def _from(seen: Image, turn: Float[Tensor, "d d"]) -> Float[Tensor, "b c ..."]:
     """The image as the grid has it that is turned about its middle."""
     shape = seen.data.shape[2:]
-    if len(set(shape)) > 1:
+    if len(set(shape)) > 1 or not bool(((turn == 0) | (turn.abs() == 1)).all()):
         return resample(seen, _turned(seen.grid, turn)).data
     # Whole axes change places.
     order = turn.abs().argmax(dim=0).tolist()
@@ -140,6 +154,11 @@ def _thinned(image: Image, spacing_mm: float) -> Image:
     scalar = to_scalar(image)
     factors = [max(1, int(spacing_mm / float(size) + 1e-6)) for size in scalar.grid.spacing_mm]
     return downsample(scalar, factors) if max(factors) > 1 else scalar
+
+
+def _seen(thin: Image, grid: Grid, to_image: Linear | None = None) -> Image:
+    """An image that has been thinned, as the network sees it: from 0 to 1 between the half-percent quantiles."""
+    return normalise(resample(thin, grid, to_image))
 
 
 def _points(heat: Keypoints, grids: list[Grid]) -> list[tuple[Tensor, Tensor]]:

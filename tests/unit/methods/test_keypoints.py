@@ -56,12 +56,12 @@ class Knows(KeypointNet):
 def places(monkeypatch):
     """Networks see where the voxels of their grid are in the image's world, in place of what is there."""
 
-    def seen_on(image, canonical, grid, to_image=None):
+    def seen(thin, grid, to_image=None):
         points = grid.points_mm()
         there = points if to_image is None else to_image(points)
         return Image(there.T.reshape(1, grid.ndim, *grid.shape), grid)
 
-    monkeypatch.setattr(keypoints, "seen_on", seen_on)
+    monkeypatch.setattr(keypoints, "_seen", seen)
 
 
 def degrees(linear):
