@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from inforeg.cli import console, options
-from inforeg.errors import UsageError
+from inforeg.errors import QUALITY_EXIT_CODE, UsageError
 
 
 def group(
@@ -32,7 +32,7 @@ def group(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     debug: options.Debug = False,
-) -> None:
+) -> int:
     """Bring many images to the space between them, by their keypoints, and write their transforms and their mean."""
     quiet = quiet or json
     console.start(quiet, verbose, debug)
@@ -59,7 +59,10 @@ def group(
     if json:
         console.say_json(record_of(found, images))
     console.say(found.notes[0], quiet)
+    for doubt in found.doubts:
+        console.say(f"check: {doubt}", quiet)
     console.say(f"written: members, mean.nii.gz and result.json in {output}", quiet)
+    return 0 if found.ok else QUALITY_EXIT_CODE
 
 
 def _name(path: Path) -> str:

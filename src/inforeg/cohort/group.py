@@ -11,7 +11,7 @@ from torch import Tensor
 from inforeg.errors import PairError, UsageError, did_you_mean
 from inforeg.image import Image
 from inforeg.image.coarse import object_of
-from inforeg.methods.keypoints import Found, find_points
+from inforeg.methods.keypoints import STRANGE_MM, Found, find_points
 from inforeg.methods.learnt import model_for
 from inforeg.nets import KeypointNet
 from inforeg.space import Grid
@@ -50,6 +50,13 @@ class Group:
     fit: Fit
     rounds: int
     notes: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    """What asks for a look before the group is used."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing asks for a look."""
+        return not self.doubts
 
 
 def align_group(
@@ -97,7 +104,7 @@ def align_group(
     mean, matrices, rounds = mean_of(sets, weights, upright, kind)
     shared = weights.log().mean(0).exp()
     grid = _grid(images, matrices, spacing_mm)
-    members = []
+    members, doubts = [], []
     for name, image, each, points, share, matrix in zip(
         called, images, found, sets, weights, matrices, strict=True
     ):
@@ -105,10 +112,20 @@ def align_group(
         if fit == "tps":
             plate = fit_thin_plate(mean, points, smoothing, share)
             transform = Displacement.of(plate, _coarser(grid, _NODES_MM))
+            folds = int((torch.linalg.det(transform.jacobian(transform.grid.points_mm())) <= 0).sum())
+            if folds:
+                doubts.append(
+                    f"{name}: the thin plates fold space at {folds} nodes; smooth them more, or fit affine"
+                )
+        if each.off_mm is not None and each.off_mm > STRANGE_MM:
+            doubts.append(
+                f"{name}: its points are {each.off_mm:.0f} mm from where they are in an anatomy that the model knows:"
+                " it may never have seen such images"
+            )
         left = (share * (transform(mean) - points).square().sum(1)).sum() / share.sum()
         members.append(Member(name, image, transform, each, float(left.sqrt())))
     notes = [f"{len(mean)} points in {len(images)} images; the mean was at rest after {rounds} rounds"]
-    return Group(members, mean, shared / shared.sum(), grid, fit, rounds, notes)
+    return Group(members, mean, shared / shared.sum(), grid, fit, rounds, notes, doubts)
 
 
 def mean_of(

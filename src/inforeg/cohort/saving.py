@@ -66,4 +66,5 @@ def record_of(group: Group, inputs: Sequence[Path]) -> dict[str, object]:
             for member, path in zip(group.members, inputs, strict=True)
         ],
         "notes": group.notes,
+        "doubts": group.doubts,
     }

@@ -27,7 +27,7 @@ _LOOKS, _STILL_MM = 5, 0.5
 # What an affine pose may stretch by, before a similarity is taken: more is no head, but points that are wrong.
 _STRETCH = 1.6
 # Points farther than this from where the model knows them, and objects of which less is among them, want a look.
-_STRANGE_MM, _SURROUNDED = 4.0, 0.1
+STRANGE_MM, _SURROUNDED = 4.0, 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,7 +219,7 @@ def pairs_of(fixed: Found, moving: Found, transform: Transform, image: Image) ->
 def judged(quality: Quality, points: Points) -> Quality:
     """A verdict that has heard of the points, too."""
     reasons = list(quality.reasons)
-    if points.off_mm is not None and max(points.off_mm) > _STRANGE_MM:
+    if points.off_mm is not None and max(points.off_mm) > STRANGE_MM:
         which = "fixed" if points.off_mm[0] > points.off_mm[1] else "moving"
         reasons.append(
             f"the points found in the {which} image are {max(points.off_mm):.0f} mm from where they are in an anatomy"
