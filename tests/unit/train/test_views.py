@@ -5,6 +5,7 @@ import pytest
 import torch
 from made_up import points_recipe
 
+from inforeg.image.sample import sample_where
 from inforeg.train.listing import read_scans
 from inforeg.train.prepared import Prepared, prepare
 from inforeg.train.source import seeded
@@ -104,3 +105,34 @@ def test_views_of_one_subject_where_that_is_asked_for(made_up, scans):
     assert all(a.split("_")[0] == b.split("_")[0] for a, b in names)
     lonely = [replace(scan, subject="s") for scan in scans]
     assert ViewSource(lonely, points_recipe(made_up)).draw(0).name.startswith("s_")
+
+
+def test_two_views_of_one_subject_show_the_same_bent_anatomy_where_the_poses_say(made_up, scans):
+    wanted = points_recipe(
+        made_up, fixed=("T1",), moving=("T1",), one_subject=1.0, warp_mm=5.0, ramp=0, shading=0.0, noise=0.0
+    )
+    source = ViewSource(scans, wanted)
+    views = [source.draw(n) for n in range(4)]
+    assert all(v.known for v in views)
+    other = ViewSource(scans, wanted.replace(one_subject=0.0, subjects="different")).draw(0)
+    assert not other.known
+
+    def alike(view):
+        between = view.poses[1] @ torch.linalg.inv(view.poses[0])
+        voxel = voxels_of(between, view.images.shape[2:], wanted.spacing_mm)[None]
+        warped = sample_where(view.images[1][None], voxel)[0, 0]
+        inside = view.images[0][0] > 0.1
+        pair = torch.stack((warped[inside], view.images[0][0][inside]))
+        return float(torch.corrcoef(pair)[0, 1])
+
+    assert min(map(alike, views)) > 0.9 > alike(other) + 0.1
+
+
+def test_a_share_of_the_views_is_nearly_upright(made_up, scans):
+    def small(upright):
+        source = ViewSource(scans, points_recipe(made_up, upright=upright, ramp=0, scale=0.0, shear=0.0))
+        poses = torch.cat([source.draw(n).poses for n in range(20)])
+        angles = torch.atan2(poses[:, 1, 0], poses[:, 0, 0]).rad2deg().abs()
+        return float((angles <= 3.0001).double().mean())
+
+    assert small(0.0) < 0.3 and small(1.0) == 1.0 and 0.4 < small(0.6) < 0.9
