@@ -46,6 +46,12 @@ def keymorph(
         ),
     ] = False,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Steps that it learns for.")] = 15_000,
+    whole: Annotated[
+        bool,
+        typer.Option(
+            "--whole", help="Measure whole processes on the first cases of rigid, and nothing else."
+        ),
+    ] = False,
     table_only: Annotated[
         bool, typer.Option("--table-only", help="Run nothing; make the tables of what is done.")
     ] = False,
@@ -87,6 +93,13 @@ def keymorph(
 
             model = str(train_model(data, output, steps, threads, partial(console.say, quiet=quiet)))
         model_path(model)
+        if whole:
+            from inforeg.bench.keymorph import whole as processes
+
+            say = partial(console.say, quiet=quiet)
+            taken = processes.whole_processes(data, model, cases, spacing, threads, say)
+            console.say(processes.markdown(taken).rstrip("\n"))
+            return
         run(
             asked,
             who if names_in(methods) else [],

@@ -5,7 +5,7 @@ import pytest
 import torch
 from small_heads import data, threads_and_caches_as_found  # noqa: F401  (fixtures)
 
-from inforeg.bench.keymorph import contestants
+from inforeg.bench.keymorph import contestants, whole
 from inforeg.bench.keymorph import run as runs
 from inforeg.bench.keymorph.contestants import CONTESTANTS, USUAL, Contestant, Outcome
 from inforeg.bench.keymorph.run import Row, rows_of
@@ -137,3 +137,15 @@ def test_the_model_that_ships_is_trained_by_one_command(tmp_path, capsys):
     (maps / "training_seg_07.nii.gz").unlink()
     command = ["bench", "keymorph", "-o", str(tmp_path / "out"), "--data", str(tmp_path / "data"), "--train"]
     assert main([*command, "--sets", "upright"]) == 2
+
+
+@pytest.mark.slow
+def test_whole_processes_are_measured(data, monkeypatch):  # noqa: F811
+    """On one small pair, by the search alone; a run that fails is said and not counted."""
+    monkeypatch.setattr(whole, "COMMANDS", {"linear": ["--method", "linear"]})
+    seconds = whole.whole_processes(data, "t1-flair", 1, 1.0, 2)
+    assert len(seconds["linear"]) == 1 and 0.3 < seconds["linear"][0] < 120
+    assert "| linear | 1 |" in whole.markdown(seconds) and "| 1.00 |" in whole.markdown(seconds)
+    monkeypatch.setattr(whole, "COMMANDS", {"linear": ["--method", "nothing"]})
+    with pytest.raises(InforegError, match="linear ended with 2"):
+        whole.whole_processes(data, "t1-flair", 1, 1.0, 2)
