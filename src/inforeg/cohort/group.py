@@ -75,8 +75,8 @@ def align_group(
     space, and so on, until it rests. For `fit="tps"` that is done with affine fits, and thin plates then lead from the
     mean to each set, by displacements on nodes 4 mm apart.
 
-    The group's space has the pose of the model's own anatomy, upright along the world's axes, and sizes are between
-    those of the members: the volumes of the linear parts have a geometric mean of one. `spacing_mm` is that of the
+    The group's space has the pose of the model's own anatomy, upright along the world's axes, and its size and shape
+    are between those of the members: what the linear parts stretch by is nothing on average (of its logarithms). `spacing_mm` is that of the
     grid, by default the finest of the images'. BrainMorph (Wang et al. 2024) does the same in five rounds; we go on to
     the end, weigh the points, and keep the size.
 
@@ -146,12 +146,14 @@ def mean_of(
         back = torch.linalg.inv(matrices)
         there = sets @ back[:, :d, :d].mT + back[:, None, :d, d]
         new = (weights[..., None] * there).sum(0) / weights.sum(0)[:, None]
-        # Means of sets that are brought to the mean shrink it, and nothing holds its pose.
-        volumes = torch.linalg.det(solve(new.expand_as(sets), sets, weights)[:, :d, :d])
-        size = volumes.log().mean().exp() ** (1 / d) if kind != "rigid" else 1.0
-        centre = new.mean(0)
-        pose = closed_form.rigid((centre + size * (new - centre))[None], upright[None])[0]
-        new = (centre + size * (new - centre)) @ pose[:d, :d].T + pose[:d, d]
+        # Means of what is brought to the mean shrink it, and nothing holds its pose: it is stretched so that the
+        # members' stretches are none on average, and turned to where it belongs.
+        own = solve(new.expand_as(sets), sets, weights)[:, :d, :d]
+        squares, axes = torch.linalg.eigh(own.mT @ own)
+        logarithm = (axes * (0.5 * squares.log())[:, None]) @ axes.mT
+        new = (new - new.mean(0)) @ torch.linalg.matrix_exp(logarithm.mean(0))
+        pose = closed_form.rigid(new[None], upright[None])[0]
+        new = new @ pose[:d, :d].T + pose[:d, d]
         moved = float((new - mean).square().sum(1).mean().sqrt())
         mean = new
     return mean, solve(mean.expand_as(sets), sets, weights), rounds
