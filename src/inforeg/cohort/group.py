@@ -76,9 +76,9 @@ def align_group(
     mean to each set, by displacements on nodes 4 mm apart.
 
     The group's space has the pose of the model's own anatomy, upright along the world's axes, and its size and shape
-    are between those of the members: what the linear parts stretch by is nothing on average (of its logarithms). `spacing_mm` is that of the
-    grid, by default the finest of the images'. BrainMorph (Wang et al. 2024) does the same in five rounds; we go on to
-    the end, weigh the points, and keep the size.
+    are between those of the members: what the linear parts stretch by is nothing on average (of its logarithms).
+    `spacing_mm` is that of the grid, by default the finest of the images'. BrainMorph (Wang et al. 2024) does the same
+    in five rounds; we go on to the end, weigh the points, and keep size and shape.
 
     Raises `UsageError` for fewer than two images, and for a fit that is not known; `PairError` for an image of another
     dimension than the model's.
