@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import get_args
 
 import torch
 from jaxtyping import Float
@@ -11,14 +11,11 @@ from torch import Tensor
 from inforeg.errors import PairError, UsageError, did_you_mean
 from inforeg.image import Image
 from inforeg.image.coarse import object_of
-from inforeg.methods.keypoints import STRANGE_MM, Found, find_points
-from inforeg.methods.learnt import model_for
-from inforeg.nets import KeypointNet
+from inforeg.methods.keymorph import Kind
+from inforeg.methods.keypoints import Found, find_points, keypoint_model, strange
 from inforeg.space import Grid
 from inforeg.transforms import Displacement, Linear, Transform, closed_form, fit_thin_plate
 
-Fit = Literal["rigid", "similarity", "affine", "tps"]
-FITS: tuple[Fit, ...] = ("rigid", "similarity", "affine", "tps")
 # Rounds of fitting all to the mean and taking the mean again, and how little it moves at the end.
 _ROUNDS, _STILL_MM = 50, 1e-3
 # Around what is common to the members, and between the nodes of a thin plate's field.
@@ -47,7 +44,7 @@ class Group:
     mean_mm: Tensor
     weights: Tensor
     grid: Grid
-    fit: Fit
+    fit: str
     rounds: int
     notes: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
@@ -83,23 +80,21 @@ def align_group(
     Raises `UsageError` for fewer than two images, and for a fit that is not known; `PairError` for an image of another
     dimension than the model's.
     """
-    if fit not in FITS:
-        hint = did_you_mean(fit, FITS, f"expected {', '.join(FITS)}")
+    known = get_args(Kind)
+    if fit not in known:
+        hint = did_you_mean(fit, known, f"expected {', '.join(known)}")
         raise UsageError(f"unknown transform {fit!r} for a group; {hint}")
     if len(images) < 2:
         raise UsageError(f"expected at least two images, got {len(images)}")
     called = list(names) if names is not None else [i.name or f"{n}" for n, i in enumerate(images, 1)]
-    loaded = model_for(model, KeypointNet, "finds keypoints", images[0])
-    net = loaded.net
-    assert isinstance(net, KeypointNet)
+    net, canonical = keypoint_model(model, images[0])
     for name, image in zip(called, images, strict=True):
         if image.grid.ndim != images[0].grid.ndim:
             raise PairError(f"expected images of {images[0].grid.ndim} axes as the first one has, got {name}")
-    found = [find_points(net, loaded.canonical, image) for image in images]
+    found = [find_points(net, canonical, image) for image in images]
     sets = torch.stack([each.points_mm for each in found])
     weights = torch.stack([each.weights for each in found])
-    known = bool(net.reference_mm.any())
-    upright = net.reference_mm.cpu() if known else sets[0]
+    upright = net.reference_mm.cpu() if bool(net.reference_mm.any()) else sets[0]
     kind = "affine" if fit == "tps" else fit
     mean, matrices, rounds = mean_of(sets, weights, upright, kind)
     shared = weights.log().mean(0).exp()
@@ -117,11 +112,8 @@ def align_group(
                 doubts.append(
                     f"{name}: the thin plates fold space at {folds} nodes; smooth them more, or fit affine"
                 )
-        if each.off_mm is not None and each.off_mm > STRANGE_MM:
-            doubts.append(
-                f"{name}: its points are {each.off_mm:.0f} mm from where they are in an anatomy that the model knows:"
-                " it may never have seen such images"
-            )
+        if each.off_mm is not None and (said := strange(each.off_mm)):
+            doubts.append(f"{name}: its points are {said}")
         left = (share * (transform(mean) - points).square().sum(1)).sum() / share.sum()
         members.append(Member(name, image, transform, each, float(left.sqrt())))
     notes = [f"{len(mean)} points in {len(images)} images; the mean was at rest after {rounds} rounds"]

@@ -1,5 +1,6 @@
 """KeyMorph: the same points found in both images, from any pose, and the transform that lays them on one another."""
 
+from dataclasses import replace
 from time import perf_counter
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -10,14 +11,13 @@ from inforeg.errors import UsageError, did_you_mean
 from inforeg.image import Image
 from inforeg.image.coarse import object_of
 from inforeg.methods.dense import DenseRun
-from inforeg.methods.keypoints import AT_ONCE, Found, find_points, judged, pairs_of
-from inforeg.methods.learnt import bytes_of, model_for
+from inforeg.methods.keypoints import AT_ONCE, Found, find_points, judged, keypoint_model, pairs_of
+from inforeg.methods.learnt import bytes_of
 from inforeg.methods.linear import LinearMethod
 from inforeg.methods.method import Progress
 from inforeg.methods.pair import Pair, prepare_pair
 from inforeg.methods.result import Quality, Result, Stage
 from inforeg.methods.stages import LinearRun, LinearStage
-from inforeg.nets import KeypointNet
 from inforeg.nets.canonical import Canonical
 from inforeg.settings import Settings
 from inforeg.solve.start import Start
@@ -95,12 +95,10 @@ class KeyMorph(KeyMorphSettings):
             )
         began = perf_counter()
         report = progress or (lambda _name, _share: None)
-        model = model_for(self.model, KeypointNet, "finds keypoints", fixed)
-        net = model.net
-        assert isinstance(net, KeypointNet)
+        net, canonical = keypoint_model(self.model, fixed)
         pair = prepare_pair(fixed, moving, fixed_mask, moving_mask)
         report("points", 0.1)
-        p, q = (find_points(net, model.canonical, image) for image in (fixed, moving))
+        p, q = (find_points(net, canonical, image) for image in (fixed, moving))
         shared = p.weights * q.weights
         kind = "affine" if self.fit == "tps" else self.fit
         fit = Linear(closed_form.LINEAR[kind](p.points_mm[None], q.points_mm[None], shared[None])[0])
@@ -117,7 +115,7 @@ class KeyMorph(KeyMorphSettings):
             linear, notes, quality = refined.transform, refined.notes, refined.quality
         if self.deforms:
             report("deform", 0.6)
-            stage, quality, more = self._deformed(pair, model.canonical, p, q, linear, generator)
+            stage, quality, more = self._deformed(pair, canonical, p, q, linear, generator)
             stages.append(stage)
             notes = [*notes, *more]
         elif quality is None:
@@ -125,9 +123,8 @@ class KeyMorph(KeyMorphSettings):
             run = LinearRun(LinearMethod(seed=self.seed), pair, generator)
             quality = run.quality(LinearStage(kind, fit, "converged"), fit, None)
         points = pairs_of(p, q, stages[-1].transform, fixed)
-        before = (
-            "" if len(stages) == 1 else f", {pairs_of(p, q, fit, fixed).residual_mm:.2g} by the first fit"
-        )
+        first = replace(points, left_mm=(fit(p.points_mm) - q.points_mm).norm(dim=1))
+        before = "" if len(stages) == 1 else f", {first.residual_mm:.2g} by the first fit"
         said = f"{len(shared)} points in both images; the transform leaves {points.residual_mm:.2g} mm between them"
         return Result(
             stages[-1].transform,
@@ -169,10 +166,8 @@ def start_by(model: str, fixed: Image, moving: Image) -> Linear:
 
     Raises as `KeyMorph` does.
     """
-    found = model_for(model, KeypointNet, "finds keypoints", fixed)
-    net = found.net
-    assert isinstance(net, KeypointNet)
-    p, q = (find_points(net, found.canonical, image) for image in (fixed, moving))
+    net, canonical = keypoint_model(model, fixed)
+    p, q = (find_points(net, canonical, image) for image in (fixed, moving))
     shared = (p.weights * q.weights)[None]
     return Linear(closed_form.rigid(p.points_mm[None], q.points_mm[None], shared)[0])
 

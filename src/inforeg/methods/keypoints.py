@@ -10,6 +10,7 @@ from torch import Tensor
 from inforeg.image import Image, find_foreground, normalise, resample, to_scalar
 from inforeg.image.coarse import coarse_of, object_of
 from inforeg.image.filters import downsample
+from inforeg.methods.learnt import model_for
 from inforeg.methods.result import Points, Quality
 from inforeg.nets import KeypointNet, Keypoints
 from inforeg.nets.canonical import Canonical
@@ -27,7 +28,7 @@ _LOOKS, _STILL_MM = 5, 0.5
 # What an affine pose may stretch by, before a similarity is taken: more is no head, but points that are wrong.
 _STRETCH = 1.6
 # Points farther than this from where the model knows them, and objects of which less is among them, want a look.
-STRANGE_MM, _SURROUNDED = 4.0, 0.1
+_STRANGE_MM, _SURROUNDED = 4.0, 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,13 @@ class Found:
     pose: Linear | None = None
     off_mm: float | None = None
     nats: float = 0.0
+
+
+def keypoint_model(model: str, image: Image) -> tuple[KeypointNet, Canonical]:
+    """The network of a model, on an image's device, and the grid it sees. Raises as `model_for` does."""
+    found = model_for(model, KeypointNet, "finds keypoints", image)
+    assert isinstance(found.net, KeypointNet)
+    return found.net, found.canonical
 
 
 @torch.no_grad()
@@ -219,12 +227,9 @@ def pairs_of(fixed: Found, moving: Found, transform: Transform, image: Image) ->
 def judged(quality: Quality, points: Points) -> Quality:
     """A verdict that has heard of the points, too."""
     reasons = list(quality.reasons)
-    if points.off_mm is not None and max(points.off_mm) > STRANGE_MM:
+    if points.off_mm is not None and (said := strange(max(points.off_mm))):
         which = "fixed" if points.off_mm[0] > points.off_mm[1] else "moving"
-        reasons.append(
-            f"the points found in the {which} image are {max(points.off_mm):.0f} mm from where they are in an anatomy"
-            " that the model knows: it may never have seen such images"
-        )
+        reasons.append(f"the points found in the {which} image are {said}")
     if points.coverage < _SURROUNDED:
         reasons.append(f"the points surround only {100 * points.coverage:.0f} % of the fixed object")
     if len(reasons) == len(quality.reasons):
@@ -232,6 +237,13 @@ def judged(quality: Quality, points: Points) -> Quality:
     return replace(
         quality, reasons=reasons, verdict="check" if quality.verdict == "good" else quality.verdict
     )
+
+
+def strange(off_mm: float) -> str:
+    """What to say of points so far from where the model knows them, after "they are"; nothing where that is near."""
+    if off_mm <= _STRANGE_MM:
+        return ""
+    return f"{off_mm:.0f} mm from where they are in an anatomy that the model knows: it may never have seen such images"
 
 
 def _coverage(points: Tensor, image: Image) -> float:

@@ -7,20 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inforeg.report.data import Keypoints
+from inforeg.report.data import Keypoints, Slice
 from inforeg.report.plot import HEIGHT_PX, axes, figure, number, rising, room
 
 ROLES = ("fixed", "moving")
 # Radius of the mean point, as a share of the picture's width, and how far that of others may be from it.
 RADIUS, SMALLEST, LARGEST = 1.6, 0.6, 1.7
-# Points farther from a slice than this share of the largest distance are hardly seen.
+# How opaque the point is that is farthest from a slice; one that lies in it is wholly so.
 FAINTEST = 0.25
-# What of a picture's dark end the colours run over, so that all of them stand out from grey and from each other.
+# Degrees of the colour circle that hues from 0 to 1 run over: not all of it, or both ends would look alike.
 HUES = 300
 
 
 def keypoints_section(points: Keypoints, template: str, names: tuple[str, str]) -> tuple[str, dict[str, Any]]:
-    """The section's markup, and the pictures for the page's script: `width`, `height` and grey levels, base64."""
+    """The section's markup, and the page's pictures: `shape` (columns, rows) and `grey` levels, base64."""
     figures, pictures = [], {}
     for role, name, slices in zip(ROLES, names, (points.fixed, points.moving), strict=True):
         panes = []
@@ -57,7 +57,7 @@ def _pane(key: str, plane: str, aspect: float, dots: str) -> str:
     )
 
 
-def _dots(points: Keypoints, slice_: Any) -> str:
+def _dots(points: Keypoints, slice_: Slice) -> str:
     """Circles, those nearest to the slice on top."""
     shares = np.sqrt(points.weights / points.weights.mean())
     radius = RADIUS * np.clip(shares, SMALLEST, LARGEST)
