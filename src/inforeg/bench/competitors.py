@@ -148,6 +148,10 @@ COMPETITORS: dict[str, Competitor] = {
     "ants": Competitor(ANTS, {"affine": "Affine", "options": {}}),
     # NMI over three levels, as its documentation has it, from 1,000 random poses about the images' centres.
     "greedy": Competitor(GREEDY, {"start": "-ia-image-centers -search 1000 any 20"}),
+    # The same with local correlation, in windows of nine voxels.
+    "greedy-ncc": Competitor(
+        GREEDY, {"start": "-ia-image-centers -search 1000 any 20", "metric": "NCC 4x4x4"}
+    ),
     "simpleitk": Competitor(
         SIMPLEITK,
         {

@@ -15,7 +15,7 @@ SPACES = ("ras", "lps", "voxel")
 METRICS = ("mi", "nmi", "mine", "mse", "ncc")
 # Of a deformation.
 DEFORMABLE_METRICS = ("mi_local", "mi", "nmi", "lncc", "mind_ssc", "mine", "mine_local")
-METHODS = ("linear", "svf", "network", "keymorph", "drmime", "drmime-paper")
+METHODS = ("linear", "svf", "network", "keymorph", "ditr", "drmime", "drmime-paper")
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
@@ -48,6 +48,15 @@ def start(value: str) -> str:
             f"--init: expected {', '.join(STARTS)}, a transform file or a model, and {value} is not there"
         )
     return one_of("--init", value, [*STARTS, *known])
+
+
+def metric(value: str, deforms: bool) -> str:
+    """A metric, or the file of a learnt one."""
+    if Path(value).suffix == ENDING:
+        if not Path(value).is_file():
+            raise UsageError(f"--metric: expected a metric's file, and {value} is not there")
+        return value
+    return one_of("--metric", value, DEFORMABLE_METRICS if deforms else METRICS)
 
 
 def method(value: str) -> str:

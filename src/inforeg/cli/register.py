@@ -40,7 +40,8 @@ def register(
         typer.Option(
             "--metric",
             help=f"{', '.join(names.METRICS)}; of a deformation (svf) {', '.join(names.DEFORMABLE_METRICS)}."
-            " The method's own if not given.",
+            " Or the file of a learnt metric (inforeg train), for any transform but projective. The method's own if not"
+            " given.",
         ),
     ] = None,
     method: Annotated[
@@ -50,8 +51,8 @@ def register(
             help="linear (if not given: mutual information from a table), svf (the same, then a smooth deformation;"
             " if not given and the transform ends with it), drmime (by a network, which sees all channels),"
             " drmime-paper (the same as published), or a trained model: its file, or its name if inforeg ships it"
-            " (inforeg models list). MODEL+svf refines what a model says by 20 steps of svf, MODEL+svf60 by 60;"
-            " MODEL+linear goes on from keypoints.",
+            " (inforeg models list); of a learnt metric that is the same as --metric. MODEL+svf refines what a model"
+            " says by 20 steps of svf, MODEL+svf60 by 60; MODEL+linear goes on from keypoints.",
         ),
     ] = None,
     settings: Annotated[
@@ -91,7 +92,7 @@ def register(
             raise UsageError("--naming ants: ANTs has no projective transform")
     if metric is not None:
         deforms = method == "svf" or (method is None and "svf" in transform.split("+"))
-        names.one_of("--metric", metric, names.DEFORMABLE_METRICS if deforms else names.METRICS)
+        names.metric(metric, deforms)
     if method is not None:
         names.method(method)
 

@@ -28,7 +28,8 @@ def train(
         bool, typer.Option("--example", help="Print a recipe with every setting and what it means, and stop.")
     ] = False,
     network: Annotated[
-        str, typer.Option("--network", help="Whose settings --example prints: velocity or keypoints.")
+        str,
+        typer.Option("--network", help="Whose settings --example prints: velocity, keypoints or patches."),
     ] = "velocity",
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the folder's checkpoint, to the same result.")
@@ -52,7 +53,7 @@ def train(
     """Train a network to register images, as a recipe says. The best model so far is in the folder at any time."""
     console.start(quiet, verbose, debug)
     names.device(device)
-    names.one_of("--network", network, ("velocity", "keypoints"))
+    names.one_of("--network", network, ("velocity", "keypoints", "patches"))
     if example:
         from inforeg.train.recipes import example as example_recipe
 
@@ -79,7 +80,8 @@ def train(
     if overfit_pair:
         if not isinstance(wanted, VelocityRecipe):
             raise UsageError(
-                "--overfit-pair: expected a recipe of a velocity network; of keypoints, look at `anchor`"
+                "--overfit-pair: expected a recipe of a velocity network; of keypoints look at `anchor`, of patches at"
+                " `right`, in the log"
             )
         from inforeg.train.overfit import overfit
 

@@ -5,10 +5,11 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from inforeg.errors import UsageError, did_you_mean
 from inforeg.methods.deformable import Deformable, deformable
+from inforeg.methods.ditr import Ditr, ditr
 from inforeg.methods.drmime import Drmime, drmime
 from inforeg.methods.drmime_paper import DrmimePaper, drmime_paper
 from inforeg.methods.keymorph import KeyMorph, keymorph
@@ -16,6 +17,7 @@ from inforeg.methods.linear import LinearMethod, linear_method
 from inforeg.methods.method import Method
 from inforeg.methods.network import Network, network
 from inforeg.settings import Settings
+from inforeg.shipped import ENDING
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ METHODS: dict[str, Entry] = {
     "svf": Entry(Deformable, deformable),
     "network": Entry(Network, network),
     "keymorph": Entry(KeyMorph, keymorph),
+    "ditr": Entry(Ditr, ditr),
     "drmime": Entry(Drmime, drmime),
     "drmime-paper": Entry(DrmimePaper, drmime_paper),
 }
@@ -70,12 +73,13 @@ def named(name: str, transform: str = "auto", **settings: Any) -> Method:
 def _check_word(name: str, setting: str, value: str) -> None:
     """Raise `UsageError` where a setting has words to choose from, and that is none of this method's."""
     words = {
-        method: get_args(e.kind.model_fields[setting].annotation)
+        method: words_of(e.kind.model_fields[setting].annotation)
         for method, e in METHODS.items()
         if setting in e.kind.model_fields
     }
     mine = words.get(name, ())
-    if not mine or value in mine:
+    # A metric may be that of a file, which says itself whether it is one.
+    if not mine or value in mine or (setting == "metric" and value.endswith(ENDING)):
         return
     others = [method for method, known in words.items() if value in known]
     way_out = f"choose one of these, or method {' or '.join(others)}" if others else ""
@@ -83,6 +87,12 @@ def _check_word(name: str, setting: str, value: str) -> None:
         f"{name} takes {setting} {', '.join(mine[:-1])} or {mine[-1]}, got {value!r};"
         f" {way_out or did_you_mean(value, mine, 'choose one of these')}"
     )
+
+
+def words_of(annotation: Any) -> tuple[Any, ...]:
+    """The words that a setting may be; of a union, those of the part that has some."""
+    parts = [part for part in get_args(annotation) if get_origin(part) is Literal]
+    return get_args(parts[0]) if parts else get_args(annotation)
 
 
 def from_settings(settings: str | Path | Mapping[str, Any], name: str | None = None) -> Method:

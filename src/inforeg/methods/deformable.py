@@ -10,18 +10,22 @@ from pydantic import Field
 from inforeg.errors import UsageError, did_you_mean
 from inforeg.image import Image
 from inforeg.methods.dense import Anatomies, DenseRun
+from inforeg.methods.ditr import Ditr, patch_scores
 from inforeg.methods.linear import LinearMethod
 from inforeg.methods.method import Progress
 from inforeg.methods.pair import prepare_pair
 from inforeg.methods.result import Result, Stage
 from inforeg.methods.starting import Init, find_start
 from inforeg.settings import Settings
+from inforeg.solve.dense.learnt import PatchScore
 from inforeg.solve.dense.likeness import MetricName
 from inforeg.transforms import Linear
 
 NAME = "svf"
 # What may stand before a deformation. A projective transform may not: no file holds one after a field.
 Before = Literal["translation", "rigid", "similarity", "affine"]
+# A learnt metric.
+MetricFile = Annotated[str, Field(pattern=r"\.safetensors$")]
 # Linear stages that a deformation needs before it where it is asked for alone and a start is to be found.
 _BEFORE: tuple[Before, ...] = ("rigid", "affine")
 # How much more a deformation is to explain where it may be dropped. One patient's contrasts, rigidly moved, gain 3 to
@@ -38,8 +42,9 @@ class DeformableSettings(Settings):
     """Keep the affine, and then the deformation, only where it explains clearly more of what it was not fitted to."""
     init: Init = "auto"
     """Where to start, as for the linear method."""
-    metric: MetricName = "mi_local"
-    """What the images are compared by in the deformation; the linear stages before it compare mutual information."""
+    metric: MetricName | MetricFile = "mi_local"
+    """What the images are compared by in the deformation; the linear stages before it compare mutual information. A
+    file is a learnt metric (`inforeg train`), by which the linear stages compare, too."""
     neighbourhood_mm: Annotated[float, Field(gt=0)] | None = None
     """How far off `mine_local` draws voxels that do not belong together; grows with the object if not given."""
     smoothness_mm: Annotated[float, Field(gt=0)] | None = None
@@ -92,8 +97,7 @@ class Deformable(DeformableSettings):
         notes = pair.notes
         margin = None
         if self.stages:
-            linear = LinearMethod(stages=self.stages, choose=self.choose, init=self.init, seed=self.seed)
-            before = linear.on(pair, start, generator, lambda name, share: report(name, 0.5 * share))
+            before = self._linear().on(pair, start, generator, lambda name, share: report(name, 0.5 * share))
             stages, notes, found = [*before.stages], before.notes, before.start
             assert isinstance(before.transform, Linear)
             given, margin = before.transform, before.quality.margin
@@ -109,7 +113,7 @@ class Deformable(DeformableSettings):
             given,
             self.smoothness_mm,
             generator,
-            self.metric,
+            self._metric(pair.images[0]),
             self.neighbourhood_mm,
             self.anatomies,
         )
@@ -139,6 +143,24 @@ class Deformable(DeformableSettings):
             perf_counter() - began,
             method=NAME,
         )
+
+    @property
+    def learnt(self) -> bool:
+        """Whether the metric is that of a file."""
+        return self.metric not in get_args(MetricName)
+
+    def model_bytes(self) -> int:
+        """What a learnt metric takes at most while it looks."""
+        return Ditr(model=self.metric).model_bytes() if self.learnt else 0
+
+    def _metric(self, fixed: Image) -> MetricName | list[PatchScore]:
+        return patch_scores(self.metric, fixed) if self.learnt else self.metric  # type: ignore[return-value]
+
+    def _linear(self) -> LinearMethod | Ditr:
+        """What goes before the deformation. Of several stages a learnt metric climbs the last, from coarse to fine."""
+        if self.learnt:
+            return Ditr(model=self.metric, transform=self.stages[-1], init=self.init, seed=self.seed)
+        return LinearMethod(stages=self.stages, choose=self.choose, init=self.init, seed=self.seed)
 
     def _undeformed(self, linear: Result, began: float) -> Result:
         """The linear stages' result as this method's own."""

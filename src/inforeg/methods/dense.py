@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from inforeg.image import Foreground, Image, find_foreground
+from inforeg.image.intensity import window
 from inforeg.image.interpolate import on_lines
 from inforeg.image.sample import covers
 from inforeg.methods.judge import judge
@@ -19,6 +20,7 @@ from inforeg.solve.dense.compared import Lengths, Scene, Sight
 from inforeg.solve.dense.deform import Course, Scales, deform
 from inforeg.solve.dense.doubt import likely_error
 from inforeg.solve.dense.lattice import Lattice
+from inforeg.solve.dense.learnt import PatchScore
 from inforeg.solve.dense.level import Look
 from inforeg.solve.dense.likeness import MetricName, comparison
 from inforeg.solve.dense.safety import made_safe, with_room
@@ -61,7 +63,7 @@ class DenseRun:
         linear: Linear,
         smoothness_mm: float | None,
         generator: torch.Generator,
-        metric: MetricName = "mi_local",
+        metric: MetricName | Sequence[PatchScore] = "mi_local",
         neighbourhood_mm: float | None = None,
         anatomies: Anatomies = "auto",
     ) -> None:
@@ -88,7 +90,8 @@ class DenseRun:
         unit = self.unit_mm
         lengths = Lengths(_CONTRAST * unit, _PLACES * unit, _WINDOW * unit, near_mm)
         images = pair.fixed[coarse], pair.moving[coarse]
-        scene = Scene(*images, self.fixed_object, self.moving_object, lengths, generator)
+        windows = window(pair.fixed[0]), window(pair.moving[0])
+        scene = Scene(*images, self.fixed_object, self.moving_object, windows, lengths, generator)
         self.comparison = comparison(metric, scene)
         self.coarse_grid = pair.fixed[coarse].grid
         near = self.fixed_object.mask.to(pair.fixed[0].data)

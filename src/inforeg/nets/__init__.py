@@ -1,6 +1,7 @@
 """Networks: images in, what a transform is made of out."""
 
 from inforeg.nets.keypoint_net import KeypointNet, KeypointNetSettings, Keypoints
+from inforeg.nets.patch_net import PatchMetric, PatchMetricSettings, PatchNet, PatchNetSettings
 from inforeg.nets.unet import UNet
 from inforeg.nets.velocity_net import VelocityBelief, VelocityNet, VelocityNetSettings
 
@@ -8,6 +9,10 @@ __all__ = [
     "KeypointNet",
     "KeypointNetSettings",
     "Keypoints",
+    "PatchMetric",
+    "PatchMetricSettings",
+    "PatchNet",
+    "PatchNetSettings",
     "UNet",
     "VelocityBelief",
     "VelocityNet",

@@ -14,17 +14,19 @@ from inforeg.errors import InforegError, ReadError, UsageError
 from inforeg.io import atomic_path
 from inforeg.nets.canonical import Canonical
 from inforeg.nets.keypoint_net import KeypointNet, KeypointNetSettings
+from inforeg.nets.patch_net import PatchMetric, PatchMetricSettings
 from inforeg.nets.velocity_net import VelocityNet, VelocityNetSettings
 
 FORMAT = 1
-VELOCITY, KEYPOINTS = "velocity", "keypoints"
+VELOCITY, KEYPOINTS, PATCHES = "velocity", "keypoints", "patches"
 _KEY = "inforeg"
-Net = VelocityNet | KeypointNet
-NetSettings = VelocityNetSettings | KeypointNetSettings
+Net = VelocityNet | KeypointNet | PatchMetric
+NetSettings = VelocityNetSettings | KeypointNetSettings | PatchMetricSettings
 # A kind of network is a line here.
 _KINDS: dict[str, tuple[type[NetSettings], type[Net]]] = {
     VELOCITY: (VelocityNetSettings, VelocityNet),
     KEYPOINTS: (KeypointNetSettings, KeypointNet),
+    PATCHES: (PatchMetricSettings, PatchMetric),
 }
 
 

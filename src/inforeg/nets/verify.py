@@ -8,6 +8,7 @@ from torch import Tensor
 from inforeg.errors import ReadError
 from inforeg.nets.files import ModelFile
 from inforeg.nets.keypoint_net import KeypointNet
+from inforeg.nets.patch_net import PatchMetric
 from inforeg.nets.velocity_net import VelocityNet
 
 
@@ -16,9 +17,15 @@ def tried(model: ModelFile) -> dict[str, float]:
     """Let a network look at a noisy ball, or two of them; raises `ReadError` where what it says makes no sense.
 
     Returns the seconds it took, its number of parameters, and how far it moves things, or how far its points lie from
-    the ball's middle, on average and at most, in mm.
+    the ball's middle, on average and at most, in mm; of a metric the logit of each of its networks.
     """
     began = perf_counter()
+    if isinstance(model.net, PatchMetric):
+        return {
+            **_tells(model, model.net),
+            "seconds": perf_counter() - began,
+            "parameters": float(model.parameters),
+        }
     length = _moves(model, model.net) if isinstance(model.net, VelocityNet) else _points(model, model.net)
     return {
         "seconds": perf_counter() - began,
@@ -54,6 +61,17 @@ def _points(model: ModelFile, net: KeypointNet) -> Tensor:
         raise ReadError(f"the model in {model.path} says NaN or infinity of a plain image; train it again")
     away: Tensor = model.canonical.about_middle_mm(found.voxel).norm(dim=-1)
     return away
+
+
+def _tells(model: ModelFile, net: PatchMetric) -> dict[str, float]:
+    """The logits of every network of two balls on one another."""
+    pair = torch.cat([_ball(model, size, 1) for size in (0.5, 0.6)], dim=1)
+    logits = torch.cat([net.of_stage(stage)(pair) for stage in range(len(net.nets))])
+    if not bool(torch.isfinite(logits).all()):
+        raise ReadError(
+            f"the model in {model.path} says NaN or infinity of a plain pair of patches; train it again"
+        )
+    return {f"logit_{number}": float(logit) for number, logit in enumerate(logits, start=1)}
 
 
 def _ball(model: ModelFile, size: float, channels: int) -> Tensor:

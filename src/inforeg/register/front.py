@@ -13,14 +13,18 @@ from inforeg.errors import UsageError
 from inforeg.image import Image
 from inforeg.image.checks import check_overlap, check_pair
 from inforeg.methods import Method, Result, from_settings, named
+from inforeg.methods.deformable import Deformable
+from inforeg.methods.ditr import NAME, Ditr
 from inforeg.methods.keymorph import KeyMorph, start_by
 from inforeg.methods.network import Network
-from inforeg.nets.files import KEYPOINTS, read_said
+from inforeg.nets.files import KEYPOINTS, PATCHES, read_said
 from inforeg.register.room import read_pair
 from inforeg.shipped import Named, model_path, named_model, names_model, shipped
 from inforeg.transforms import Linear, Transform
 
 Progress = Callable[[str, float], None]
+# Methods that may have a model.
+_LEARNT = Network | KeyMorph | Ditr | Deformable
 NAMED_STARTS = ("auto", "header", "centre", "mass", "moments", "search")
 
 
@@ -105,7 +109,7 @@ def register(
         target,
         # What deforms takes what the deformable method takes, whatever comes before it.
         method="svf" if isinstance(chosen, KeyMorph) and chosen.deforms else chosen.name,
-        beside=chosen.model_bytes() if isinstance(chosen, Network | KeyMorph) else 0,
+        beside=chosen.model_bytes() if isinstance(chosen, _LEARNT) else 0,
     )
     check_pair(images[0], images[1], *masks)
     on_device = [image.to(target) for image in images]
@@ -127,7 +131,9 @@ def register(
     for name, source in (("fixed_mask", fixed_mask), ("moving_mask", moving_mask)):
         if source is not None:
             inputs[name] = _called(source, None)
-    if isinstance(chosen, Network | KeyMorph):
+    if isinstance(chosen, Deformable) and chosen.learnt:
+        inputs["model"] = str(model_path(chosen.metric).resolve())
+    elif isinstance(chosen, Network | KeyMorph | Ditr):
         inputs["model"] = str(model_path(chosen.model).resolve())
     if isinstance(init, Path) or (isinstance(init, str) and init not in NAMED_STARTS):
         inputs["init"] = str((model_path(str(init)) if names_model(str(init)) else Path(init)).resolve())
@@ -185,14 +191,22 @@ def _method(
         return _by_model(wanted, transform, metric, start, seed)
     if "tps" in transform.split("+") and method not in ("network", "keymorph"):
         raise UsageError("tps fits keypoints: choose a model of them as method, such as brain-keypoints")
+    if metric is not None and names_model(metric):
+        return _by_metric(model_file(metric), method, transform, start, seed)
     suits = "svf" if "svf" in transform.split("+") else "linear"
     return named(method or suits, transform, metric=metric, init=start, seed=seed)
 
 
 def _by_model(wanted: Named, transform: str, metric: str | None, start: str, seed: int) -> Method:
-    # A file is named so that the result can be made again from another folder.
-    model = wanted.model if wanted.model in shipped() else str(Path(wanted.model).resolve())
-    if read_said(model_path(model))["kind"] == KEYPOINTS:
+    model = model_file(wanted.model)
+    kind = read_said(model_path(model))["kind"]
+    if kind == PATCHES:
+        if wanted.climbs or wanted.steps:
+            raise UsageError(
+                f"{model} is a metric, and says no transform to refine: give it as --metric, with -t affine or -t svf"
+            )
+        return _by_metric(model, "svf" if "svf" in transform.split("+") else NAME, transform, start, seed)
+    if kind == KEYPOINTS:
         # There is no start to be said where every pose is found.
         where = None if start == "auto" else start
         return named(
@@ -208,6 +222,20 @@ def _by_model(wanted: Named, transform: str, metric: str | None, start: str, see
     if wanted.climbs:
         raise UsageError(f"{model} says velocities: expected +svf after it to refine it, got +linear")
     return named("network", transform, model=model, refine=wanted.steps, metric=metric, init=start, seed=seed)
+
+
+def model_file(model: str) -> str:
+    """A shipped model by its name, and a file in full, so that a result can be made again from another folder."""
+    return model if model in shipped() else str(Path(model).resolve())
+
+
+def _by_metric(model: str, method: str | None, transform: str, start: str, seed: int) -> Method:
+    """A learnt metric: in the deformable method where that is asked for, else by climbs of its own."""
+    if method == "svf" or (method is None and "svf" in transform.split("+")):
+        return named("svf", transform, metric=model, init=start, seed=seed)
+    if method not in (None, "linear", NAME):
+        raise UsageError(f"{method} takes no metric of a file, got {model}: leave the method out, or say svf")
+    return named(NAME, transform, model=model, init=start, seed=seed)
 
 
 def _start(init: str | Path | Transform, fixed: Image, moving: Image) -> Linear | None:

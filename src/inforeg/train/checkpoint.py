@@ -12,7 +12,7 @@ from torch import Tensor
 
 from inforeg.errors import ReadError, UsageError
 from inforeg.io import atomic_path
-from inforeg.train.recipe import Recipe
+from inforeg.train.recipe import RunRecipe
 from inforeg.train.task import Objective
 
 NAME = "checkpoint.safetensors"
@@ -29,7 +29,11 @@ class Position:
 
 
 def save(
-    folder: Path, objective: Objective, optimiser: torch.optim.Optimizer, recipe: Recipe, position: Position
+    folder: Path,
+    objective: Objective,
+    optimiser: torch.optim.Optimizer,
+    recipe: RunRecipe,
+    position: Position,
 ) -> None:
     """Write the checkpoint of a run into its folder, in place of the one before."""
     tensors = {f"model.{name}": t.detach().cpu().contiguous() for name, t in objective.state_dict().items()}
@@ -45,7 +49,7 @@ def save(
         save_file(tensors, temporary, {"inforeg": json.dumps(said)})
 
 
-def load(folder: Path, objective: Objective, optimiser: torch.optim.Optimizer, recipe: Recipe) -> Position:
+def load(folder: Path, objective: Objective, optimiser: torch.optim.Optimizer, recipe: RunRecipe) -> Position:
     """Bring a run to where its checkpoint was written, and say where that is.
 
     Raises `ReadError` where there is none or it is damaged, `UsageError` where it is of another recipe. How long a run

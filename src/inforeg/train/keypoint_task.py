@@ -1,6 +1,6 @@
 """Training a network that finds the same points in every image: KeyMorph."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, median, stdev
 from typing import Any
@@ -103,8 +103,8 @@ class KeypointTask:
             [{"params": list(self.objective.parameters()), "lr": rate, "base": rate}], betas=self.recipe.betas
         )
 
-    def begin(self) -> None:
-        """Nothing comes before the first step."""
+    def before(self, step: int, optimiser: torch.optim.Optimizer, say: Callable[[str], None]) -> None:
+        """Nothing comes before a step."""
 
     def batch(self, numbers: Sequence[int]) -> tuple[Any, ...]:
         """Views, and what is fitted to the points of each pair."""

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -18,13 +17,12 @@ from inforeg.io import atomic_path
 from inforeg.nets.files import ModelFile, write_model
 from inforeg.train import checkpoint
 from inforeg.train.checkpoint import Position
-from inforeg.train.listing import read_scans
+from inforeg.train.listing import Scan, read_scans
 from inforeg.train.machine import Machine, start
-from inforeg.train.prepared import Prepared, prepare
-from inforeg.train.recipe import Recipe
+from inforeg.train.recipe import RunRecipe
 from inforeg.train.record import LOG, Record
 from inforeg.train.task import Cost, Figures, Task
-from inforeg.train.tasks import task_of
+from inforeg.train.tasks import make_ready, task_of
 
 _log = logging.getLogger("inforeg")
 
@@ -50,7 +48,7 @@ class Trained:
 
 
 def train(
-    recipe: Recipe,
+    recipe: RunRecipe,
     folder: Path,
     *,
     resume: bool = False,
@@ -71,8 +69,14 @@ def train(
     if fabric.is_global_zero:
         _claim(folder, resume)
     fabric.barrier()
-    scans = _prepare(fabric, recipe, folder, say)
-    task = task_of(recipe, scans, fabric.device)
+    scans = read_scans(Path(recipe.images), recipe.seed, recipe.validation, recipe.test)
+    # What is tested on is no part of a run: it is not even looked at.
+    scans = [scan for scan in scans if scan.split != "test"]
+    # The first rank prepares, and all read what it has prepared.
+    if fabric.is_global_zero:
+        make_ready(recipe, scans, folder, say)
+    fabric.barrier()
+    task = task_of(recipe, scans, folder, fabric.device)
     optimiser = task.optimiser()
     # A run that was stopped before its first checkpoint begins again.
     there = resume and (folder / checkpoint.NAME).exists()
@@ -80,7 +84,7 @@ def train(
     record = Record(folder, position.step) if fabric.is_global_zero else None
     if fabric.is_global_zero:
         _write_recipe(recipe, folder)
-    run = _Run(recipe, folder, fabric, task, optimiser, record, scans)
+    run = _Run(recipe, folder, fabric, task, optimiser, record, scans, say)
     try:
         return run.go(position, progress)
     finally:
@@ -93,16 +97,17 @@ class _Run:
 
     def __init__(
         self,
-        recipe: Recipe,
+        recipe: RunRecipe,
         folder: Path,
         fabric: Any,
         task: Task,
         optimiser: torch.optim.Optimizer,
         record: Record | None,
-        scans: list[Prepared],
+        scans: list[Scan],
+        say: Callable[[str], None],
     ) -> None:
         self.recipe, self.folder, self.fabric, self.task = recipe, folder, fabric, task
-        self.record, self.scans = record, scans
+        self.record, self.scans, self.say = record, scans, say
         self.optimiser = optimiser
         self.module, self.wrapped = fabric.setup(task.objective, optimiser)
         self.warnings: list[str] = []
@@ -115,10 +120,12 @@ class _Run:
         recipe, last = self.recipe, None
         began, pairs = time.perf_counter(), 0
         if position.step == 0:
-            self.task.begin()
+            self.task.before(0, self.optimiser, self.say)
             last, position = self._validate(position)
         self.task.objective.train()
         for step in range(position.step, recipe.steps):
+            if step > 0:
+                self.task.before(step, self.optimiser, self.say)
             cost = self._step(step)
             for name, part in cost.parts().items():
                 self.sums[name] = self.sums.get(name, 0.0) + part.detach()
@@ -130,7 +137,7 @@ class _Run:
             if progress is not None:
                 told = f", {last.in_words()}" if last is not None else ""
                 progress(f"step {done} of {recipe.steps}{told}", done / recipe.steps)
-            if done % recipe.validate_every == 0 or done == recipe.steps:
+            if recipe.pauses_after(done):
                 last, position = self._validate(replace(position, step=done))
                 self._checkpoint(position)
         return Trained(self.folder, recipe.steps, last, position, self.warnings)
@@ -138,7 +145,7 @@ class _Run:
     def _step(self, step: int) -> Cost:
         recipe, fabric = self.recipe, self.fabric
         for group in self.optimiser.param_groups:
-            group["lr"] = group["base"] * _rate(step, recipe)
+            group["lr"] = group["base"] * recipe.rate_at(step)
         # Which pairs, and what is drawn for each, depends on neither the number of ranks nor what came before.
         first = (step * fabric.world_size + fabric.global_rank) * recipe.batch
         numbers = range(first, first + recipe.batch)
@@ -198,7 +205,7 @@ class _Run:
         device = self.fabric.device
         kind = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
         return {
-            "summary": f"{len(recipe.shape)}-D, {self.task.summary}, {recipe.spacing_mm:g} mm",
+            "summary": f"{recipe.ndim}-D, {self.task.summary}, {recipe.canonical.spacing_mm:g} mm",
             "data": {
                 "subjects": len({scan.subject for scan in learnt}),
                 "images": sum(scan.image is not None for scan in learnt),
@@ -228,22 +235,6 @@ class _Run:
                 _log.warning("%s", line)
 
 
-def _prepare(fabric: Any, recipe: Recipe, folder: Path, say: Callable[[str], None]) -> list[Prepared]:
-    scans = read_scans(Path(recipe.images), recipe.seed, recipe.validation, recipe.test)
-    # What is tested on is no part of a run: it is not even looked at.
-    scans = [scan for scan in scans if scan.split != "test"]
-    # The first rank prepares, and the others read what it has prepared.
-    if fabric.is_global_zero:
-        prepare(scans, recipe, folder / "prepared", say)
-    fabric.barrier()
-    return prepare(scans, recipe, folder / "prepared")
-
-
-def _rate(step: int, recipe: Recipe) -> float:
-    rise = min(1.0, (step + 1) / (recipe.warm_up + 1))
-    return rise * (0.5 * (1 + math.cos(math.pi * step / recipe.steps)) if recipe.decay else 1.0)
-
-
 def _claim(folder: Path, resume: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise OutputExists(f"expected a folder for the run, and {folder} is a file; give another name")
@@ -253,7 +244,7 @@ def _claim(folder: Path, resume: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def _write_recipe(recipe: Recipe, folder: Path) -> None:
+def _write_recipe(recipe: RunRecipe, folder: Path) -> None:
     with atomic_path(folder / RECIPE, overwrite=True) as temporary:
         temporary.write_text(recipe.to_toml(), encoding="utf-8")
 

@@ -1,5 +1,6 @@
 """A training run, as a value: one flat page that a file holds. What all networks have in common."""
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -16,8 +17,8 @@ RANDOM = "random"
 """The contrast that is another one at every draw."""
 
 
-class Recipe(Settings):
-    """What every network is trained on, and how; what else one asks for is said by a recipe of its own."""
+class RunRecipe(Settings):
+    """What every training run has in common: where images are listed, how long it lasts, what it says of itself."""
 
     images: str
     """A table of images (.csv, .tsv) or a folder of them; relative to the recipe's own folder. See `read_scans`."""
@@ -25,6 +26,70 @@ class Recipe(Settings):
     """Share of subjects to validate on, where the table has no column `split`."""
     test: Share = 0.15
     """Share of subjects to leave out altogether, where the table has no column `split`."""
+
+    fixed: tuple[str, ...] = ()
+    """Contrasts that the fixed image is drawn from; all that are listed if none is given."""
+    moving: tuple[str, ...] = ()
+    """Contrasts that the moving image is drawn from, likewise."""
+
+    steps: Annotated[int, Field(ge=1)] = 2000
+    """Steps of the optimiser."""
+    batch: Annotated[int, Field(ge=1)] = 1
+    """Pairs a step, on each device."""
+    rate: Positive = 1e-3
+    """Adam's rate for the network."""
+    warm_up: Annotated[int, Field(ge=0)] = 0
+    """Steps over which all rates rise from nothing. Adam's first steps are its boldest, and may break a network."""
+    clip: AtLeastZero = 1.0
+    """Largest norm of a step's gradient, what is longer is shortened; 0 for no limit."""
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    """Adam's memory of gradients and of their squares."""
+    decay: bool = True
+    """Whether rates fall to nothing along a half cosine; constant rates if not."""
+    precision: Literal["32", "bf16"] = "bf16"
+    """What features are computed in. Coordinates and metrics are never below 32 bits."""
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
+    """Of all that is random."""
+
+    log_every: Annotated[int, Field(ge=1)] = 10
+    """Steps between lines of the log."""
+    validate_every: Annotated[int, Field(ge=1)] = 200
+    """Steps between validations, and between checkpoints."""
+    validation_pairs: Annotated[int, Field(ge=1)] = 6
+    """Pairs to validate on."""
+
+    licence: str = ""
+    """What may be done with the model: of its card."""
+    notes: str = ""
+    """Where the images come from, and what else its users should know: of its card."""
+
+    @property
+    def canonical(self) -> Canonical:
+        """What a network of it sees at once."""
+        raise NotImplementedError
+
+    @property
+    def ndim(self) -> int:
+        """Axes of the images."""
+        return len(self.canonical.shape)
+
+    def rate_at(self, step: int) -> float:
+        """The share of all rates that a step takes."""
+        return self.share_of_rate(step, self.steps)
+
+    def share_of_rate(self, step: int, steps: int) -> float:
+        """The share of the rates at one of so many steps: it rises, and falls along a half cosine if it decays."""
+        rise = min(1.0, (step + 1) / (self.warm_up + 1))
+        return rise * (0.5 * (1 + math.cos(math.pi * step / steps)) if self.decay else 1.0)
+
+    def pauses_after(self, done: int) -> bool:
+        """Whether a validation and a checkpoint are due after so many steps."""
+        return done % self.validate_every == 0 or done == self.steps
+
+
+class Recipe(RunRecipe):
+    """What networks are trained on that see whole images, and how; what else one asks for is said by a recipe of its
+    own."""
 
     start: Literal["affine", "rigid", "header"] = "affine"
     """How each image is brought to the reference before anything is learnt; `header`: it lies there already."""
@@ -39,10 +104,6 @@ class Recipe(Settings):
     spacing_mm: Positive = 3.0
     """Their size."""
 
-    fixed: tuple[str, ...] = ()
-    """Contrasts that the fixed image is drawn from; all that are listed if none is given."""
-    moving: tuple[str, ...] = ()
-    """Contrasts that the moving image is drawn from, likewise."""
     subjects: Literal["different", "same", "any"] = "different"
     """Whether the two images of a pair are of different subjects."""
     synthetic: Annotated[float, Field(ge=0, le=1)] = 0.5
@@ -90,37 +151,6 @@ class Recipe(Settings):
     paint images, and no more."""
     structures: Annotated[int, Field(ge=1)] = 16
     """How many structures, drawn anew for every pair, the overlap is taken of."""
-
-    steps: Annotated[int, Field(ge=1)] = 2000
-    """Steps of the optimiser."""
-    batch: Annotated[int, Field(ge=1)] = 1
-    """Pairs a step, on each device."""
-    rate: Positive = 1e-3
-    """Adam's rate for the network."""
-    warm_up: Annotated[int, Field(ge=0)] = 0
-    """Steps over which all rates rise from nothing. Adam's first steps are its boldest, and may break a network."""
-    clip: AtLeastZero = 1.0
-    """Largest norm of a step's gradient, what is longer is shortened; 0 for no limit."""
-    betas: tuple[Share, Share] = (0.9, 0.999)
-    """Adam's memory of gradients and of their squares."""
-    decay: bool = True
-    """Whether rates fall to nothing along a half cosine; constant rates if not."""
-    precision: Literal["32", "bf16"] = "bf16"
-    """What features are computed in. Coordinates and metrics are never below 32 bits."""
-    seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
-    """Of all that is random."""
-
-    log_every: Annotated[int, Field(ge=1)] = 10
-    """Steps between lines of the log."""
-    validate_every: Annotated[int, Field(ge=1)] = 200
-    """Steps between validations, and between checkpoints."""
-    validation_pairs: Annotated[int, Field(ge=1)] = 6
-    """Pairs to validate on."""
-
-    licence: str = ""
-    """What may be done with the model: of its card."""
-    notes: str = ""
-    """Where the images come from, and what else its users should know: of its card."""
 
     @model_validator(mode="before")
     @classmethod

@@ -10,9 +10,11 @@ from pydantic import Field, model_validator
 
 from inforeg.errors import UsageError
 from inforeg.nets import KeypointNetSettings, VelocityNetSettings
-from inforeg.nets.files import KEYPOINTS, VELOCITY
+from inforeg.nets.canonical import Canonical
+from inforeg.nets.files import KEYPOINTS, PATCHES, VELOCITY
+from inforeg.nets.patch_net import PatchMetricSettings, PatchNetSettings, PatchStage, Widths
 from inforeg.settings import Settings, toml_value
-from inforeg.train.recipe import AtLeastZero, Positive, Recipe
+from inforeg.train.recipe import AtLeastZero, Positive, Recipe, RunRecipe
 
 
 class VelocityRecipe(Recipe):
@@ -95,10 +97,93 @@ class KeypointRecipe(Recipe):
         return self
 
 
-RECIPES: dict[str, type[Recipe]] = {VELOCITY: VelocityRecipe, KEYPOINTS: KeypointRecipe}
+class PatchRecipe(RunRecipe):
+    """DITR: what a `PatchMetric` is trained on, stage by stage: iterated maximum likelihood."""
+
+    network: Literal["patches"] = "patches"
+    """What is trained: `patches`, a metric that tells whether two patches are of one place."""
+    ndim_of_images: Literal[2, 3] = 3
+    """Axes of the images."""
+    spacing_mm: Positive = 1.0
+    """The voxels of images that are not thinned; in 2-D pictures mostly 1 pixel."""
+    stages: Annotated[tuple[tuple[Annotated[int, Field(ge=1)], AtLeastZero], ...], Field(min_length=1)] = (
+        (4, 100.0),
+        (2, 15.0),
+        (1, 0.0),
+    )
+    """For each network by how much images are thinned (1 is not at all), and the variance of dithering, in mm^2: in the
+    paper's notation IML(4,100), IML(2,15), IML(0,0)."""
+    widths: Widths = (16, 32, 64, 128)
+    """Features of each convolution."""
+    transform: Literal["translation", "rigid", "affine"] = "rigid"
+    """What the pairs are aligned by between stages."""
+    optimiser: Literal["newton", "powell"] = "newton"
+    """How they are aligned: by slopes through the network, or by Powell's search, as published."""
+    places: Annotated[int, Field(ge=16)] = 200
+    """Patches of each pair that it is aligned by."""
+    patches: Annotated[int, Field(ge=4)] = 32
+    """Patches that are cut of a pair at a time; dealt anew among themselves, as many again are of two places."""
+    batch: Annotated[int, Field(ge=1)] = 4
+    """Pairs a step, on each device."""
+    rotation_deg: AtLeastZero = 180.0
+    """How far patches are turned, both of a pair alike."""
+    flip: bool = True
+    """Whether they are mirrored in every other pair, both alike."""
+    contrast: AtLeastZero = 0.15
+    """How far the contrast of both images is bent: the deviation of the logarithm of an exponent."""
+    noise: AtLeastZero = 0.02
+    """Standard deviation of noise."""
+    rate: Positive = 1e-3
+    """Adam's rate; the paper has 5e-5, for ten times as many patches."""
+    weight_decay: AtLeastZero = 0.005
+    """How weights are drawn to zero: a term of Adam's slopes, as published."""
+    steps: Annotated[int, Field(ge=1)] = 3000
+    """Steps of the optimiser, shared alike among the stages."""
+
+    @model_validator(mode="after")
+    def _shared(self) -> "PatchRecipe":
+        if self.steps % len(self.stages):
+            raise ValueError(f"expected steps that {len(self.stages)} stages can share, got {self.steps}")
+        return self
+
+    @property
+    def net(self) -> PatchMetricSettings:
+        """The cascade that comes of it."""
+        return PatchMetricSettings(
+            ndim=self.ndim_of_images,
+            widths=self.widths,
+            spacing_mm=self.spacing_mm,
+            stages=tuple(PatchStage(coarser=c, dither_mm2=v) for c, v in self.stages),
+        )
+
+    @property
+    def canonical(self) -> Canonical:
+        """A patch."""
+        patch = PatchNetSettings(ndim=self.ndim_of_images, widths=self.widths).patch
+        return Canonical(shape=(patch,) * self.ndim_of_images, spacing_mm=self.spacing_mm)
+
+    @property
+    def of_each(self) -> int:
+        """Steps of each stage."""
+        return self.steps // len(self.stages)
+
+    def rate_at(self, step: int) -> float:
+        """The rates rise and fall in every stage, as each network is a new one."""
+        return self.share_of_rate(step % self.of_each, self.of_each)
+
+    def pauses_after(self, done: int) -> bool:
+        """Also where a stage ends."""
+        return super().pauses_after(done) or done % self.of_each == 0
 
 
-def read_recipe(path: Path) -> Recipe:
+RECIPES: dict[str, type[RunRecipe]] = {
+    VELOCITY: VelocityRecipe,
+    KEYPOINTS: KeypointRecipe,
+    PATCHES: PatchRecipe,
+}
+
+
+def read_recipe(path: Path) -> RunRecipe:
     """The recipe of a file, of the kind it names; what else it names is taken to be relative to the file's folder.
 
     Raises `UsageError` for an unknown kind, a wrong value, or a file it names that is not there, and `ReadError` for a
@@ -107,7 +192,7 @@ def read_recipe(path: Path) -> Recipe:
     found = RECIPES[_network_in(path)].load(path)
     beside = path.resolve().parent
     changes = {"images": str(beside / found.images)}
-    if found.reference is not None:
+    if isinstance(found, Recipe) and found.reference is not None:
         changes["reference"] = str(beside / found.reference)
     for name, value in changes.items():
         if not Path(value).exists():

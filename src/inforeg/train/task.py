@@ -1,6 +1,6 @@
 """What a network is trained for, as the loop sees it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -78,8 +78,8 @@ class Task(Protocol):
         """Adam, each group with its rate in `base`."""
         ...
 
-    def begin(self) -> None:
-        """What comes before the first step; the same on every rank."""
+    def before(self, step: int, optimiser: torch.optim.Optimizer, say: Callable[[str], None]) -> None:
+        """What comes before a step, counted from 0; the same on every rank. Lines for the user go to `say`."""
         ...
 
     def batch(self, numbers: Sequence[int]) -> tuple[Any, ...]:

@@ -1,6 +1,6 @@
 """Training a network that looks at a pair and says how one is to be bent onto the other: VM-MINE and its kin."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,8 +43,10 @@ class VelocityTask:
         """Adam for network and metric, each at its own rate."""
         return self.objective.optimiser()
 
-    def begin(self) -> None:
+    def before(self, step: int, optimiser: torch.optim.Optimizer, say: Callable[[str], None]) -> None:
         """The head start of the metric. Every rank takes the same steps on the same pairs, by itself."""
+        if step > 0:
+            return
         drawn = ((number, self.source.draw(number)) for number in range(self.recipe.head_start))
         seed = self.recipe.seed
         self.objective.lead((p.fixed, p.moving, seeded(seed, 8, n, device=self.device)) for n, p in drawn)

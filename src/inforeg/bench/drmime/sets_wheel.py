@@ -74,7 +74,12 @@ def _fundus(size: int) -> Image:
 
 @lru_cache(maxsize=1)
 def _stains(size: int) -> tuple[Image, Image]:
-    """How densely each stain lies, from 0 to 255."""
+    return section(STAINS_PIXELS / size)
+
+
+def section(pixels: float) -> tuple[Image, Image]:
+    """How densely each stain of the section lies, from 0 to 255: the nuclei's, and the antibody's; a millimetre stands
+    for so many pixels."""
     from skimage.color import rgb2hed
 
     picture = io.read_image(_there() / "ihc.png")
@@ -85,7 +90,7 @@ def _stains(size: int) -> tuple[Image, Image]:
         low, high = quantiles(values, (0.001, 0.999))
         values = 255 * ((values - low) / (high - low)).clamp(0, 1)
         image = Image(values[None, None], picture.grid, name)
-        pair.append(ready(in_pixels(image, STAINS_PIXELS / size), 1.0))
+        pair.append(ready(in_pixels(image, pixels), 1.0))
     return pair[0], pair[1]
 
 

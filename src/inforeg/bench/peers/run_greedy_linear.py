@@ -1,4 +1,4 @@
-"""Greedy (picsl_greedy): its linear mode, NMI over three levels, after a search of poses where the job asks for one."""
+"""Greedy (picsl_greedy): its linear mode over three levels, after a search of poses where the job asks for one."""
 
 import tempfile
 import time
@@ -28,11 +28,12 @@ def register(job: Job) -> tuple[Callable[[Sequence[float]], Sequence[float]], fl
         sitk.WriteImage(_image(job.fixed), fixed)
         sitk.WriteImage(_image(job.moving), moving)
         program = greedy.Greedy2D() if job.ndim == 2 else greedy.Greedy3D()
+        metric = job.settings.get("metric", "NMI")
         given = job.settings.get("iterations")
         steps = "100x50x10" if given is None else "x".join([str(given)] * 3)
         # 0 is no seed to it.
         command = (
-            f"-i {fixed} {moving} -a -dof {FREEDOM[job.transform]} -m NMI -n {steps} {job.settings['start']}"
+            f"-i {fixed} {moving} -a -dof {FREEDOM[job.transform]} -m {metric} -n {steps} {job.settings['start']}"
             f" -threads {job.threads} -seed {job.seed + 1} -V 0 -o {found}"
         )
         began = time.perf_counter()

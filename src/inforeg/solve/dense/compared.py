@@ -28,12 +28,14 @@ class Lengths:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """What a comparison may know of a pair: coarse levels of both images, their objects, lengths and randomness."""
+    """What a comparison may know of a pair: coarse levels of both images, their objects, the intensities between which
+    nearly all of each image lies, lengths and randomness."""
 
     fixed: Image
     moving: Image
     fixed_object: Foreground
     moving_object: Foreground
+    windows: tuple[tuple[float, float], tuple[float, float]]
     lengths: Lengths
     generator: torch.Generator
 

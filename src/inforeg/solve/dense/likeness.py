@@ -7,6 +7,7 @@ from torch import Tensor
 
 from inforeg.solve.dense.compared import Comparison, OfDescriptors, OfIntensities, Scale, Scene, Sight
 from inforeg.solve.dense.contrast import LocalContrast
+from inforeg.solve.dense.learnt import OfPatches, PatchScore
 from inforeg.solve.dense.level import Likeness
 from inforeg.solve.dense.lncc import LocalCorrelation
 from inforeg.solve.dense.neural_tables import Learner, NeuralTables
@@ -18,9 +19,9 @@ from inforeg.space import Grid
 MetricName = Literal["mi_local", "mi", "nmi", "lncc", "mind_ssc", "mine", "mine_local"]
 
 
-def comparison(name: MetricName, scene: Scene) -> Comparison:
-    """The metric of that name for a pair."""
-    return _METRICS[name](scene)
+def comparison(metric: MetricName | Sequence[PatchScore], scene: Scene) -> Comparison:
+    """The metric of that name for a pair, or the one that these networks have learnt."""
+    return _METRICS[metric](scene) if isinstance(metric, str) else OfPatches(metric, scene)
 
 
 def _contrasts(scene: Scene) -> tuple[Scale, Scale]:

@@ -1,0 +1,82 @@
+"""A second domain, in two dimensions: the nuclei's stain of a section against the antibody's, one half for each split.
+
+Haematoxylin and DAB of scikit-image's `ihc.png`, unmixed. What a metric learns from is the left half of the picture,
+and what it is tested on the right one.
+"""
+
+import csv
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from inforeg import io
+from inforeg.bench.ditr.pairs import misaligned
+from inforeg.bench.drmime.changes import generator_for
+from inforeg.bench.drmime.sets_wheel import missing, section
+from inforeg.image import Image, resample
+from inforeg.io import atomic_path
+from inforeg.space import Grid
+from inforeg.transforms import Linear
+
+STAINS = ("haematoxylin", "DAB")
+# Misalignments that are learnt from, and pixels a side of what is registered.
+_LEARNT, _FIXED, _MOVING = 12, 160, 224
+
+
+def write_stains(folder: Path) -> Path:
+    """Write the left half's pairs, each misaligned in its header, and their table; returns the table."""
+    table = folder / "stains.csv"
+    if table.is_file():
+        return table
+    folder.mkdir(parents=True, exist_ok=True)
+    nuclei, antibody = (_half(image, left=True) for image in _picture())
+    io.write_image(nuclei, folder / "left_haematoxylin.nii", overwrite=True)
+    rows = [("left", STAINS[0], "left_haematoxylin.nii", "train")]
+    for number in range(_LEARNT):
+        moved = misaligned("rigid", antibody.grid.centre_mm, generator_for("ditr-stains-learnt", number))
+        there = Grid(antibody.grid.shape, moved.matrix @ antibody.grid.voxel_to_world)
+        path = folder / f"left_DAB_{number}.nii"
+        io.write_image(Image(antibody.data, there, antibody.name), path, overwrite=True)
+        rows.append(("left", STAINS[1], path.name, "train"))
+    with atomic_path(table, overwrite=True) as temporary, temporary.open("w", newline="") as file:
+        csv.writer(file).writerows([("subject", "contrast", "image", "split"), *rows])
+    return table
+
+
+def stains_case(number: int) -> tuple[Image, Image, Linear, torch.Tensor]:
+    """A square of the right half in one stain, the other stain about the same place, misaligned, and the truth."""
+    nuclei, antibody = (_half(image, left=False) for image in _picture())
+    generator = generator_for("ditr-stains", number)
+    room = (nuclei.grid.extent_mm - _FIXED) / 2
+    middle = nuclei.grid.centre_mm + room * (2 * torch.rand(2, generator=generator, dtype=torch.float64) - 1)
+    truth = misaligned("rigid", middle, generator)
+    fixed = resample(nuclei, _square(middle, _FIXED))
+    moving = resample(antibody, _square(middle, _MOVING), truth.inverse())
+    landmarks = middle + _FIXED * (torch.rand((100, 2), generator=generator, dtype=torch.float64) - 0.5)
+    return fixed, moving, truth, landmarks
+
+
+def no_stains() -> str:
+    """Why no pairs can be made; nothing where they can."""
+    return missing("ihc.png")
+
+
+def _square(middle: torch.Tensor, pixels: int) -> Grid:
+    matrix = torch.eye(3, dtype=torch.float64)
+    matrix[:2, 2] = middle - (pixels - 1) / 2
+    return Grid((pixels, pixels), matrix)
+
+
+def _half(image: Image, left: bool) -> Image:
+    n = image.grid.shape[0] // 2
+    first = 0 if left else image.grid.shape[0] - n
+    matrix = image.grid.voxel_to_world.clone()
+    matrix[:2, 2] = image.grid.to_world(torch.tensor([first, 0.0], dtype=torch.float64))
+    data = image.data[:, :, first : first + n]
+    return Image(data.contiguous(), Grid(tuple(data.shape[2:]), matrix), image.name)
+
+
+@lru_cache(maxsize=1)
+def _picture() -> tuple[Image, Image]:
+    return section(1.0)

@@ -1,0 +1,104 @@
+"""One pair under a learnt metric of patches: its likelihood at every stage, and climbs by it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from inforeg.image import Image
+from inforeg.nets.patch_net import PatchMetric
+from inforeg.solve.newton import Climb, climb
+from inforeg.solve.patches import PatchLikelihood
+from inforeg.solve.powell import powell
+from inforeg.solve.sampler import Stratified
+from inforeg.transforms import Linear, group
+
+Optimiser = Literal["newton", "powell"]
+# A climb ends when its steps move the rim by less than this share of the stage's voxels; and after so many steps.
+_TOLERANCE, _STEPS = 0.05, 20
+# The longest step, in the stage's voxels.
+_LONGEST = 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class PatchScene:
+    """Both images at the resolution of every stage, where the fixed one has its object, and that object's frame."""
+
+    fixed: list[Image]
+    moving: list[Image]
+    places: Stratified
+    centre_mm: torch.Tensor
+    radius_mm: float
+    moving_mask: Image | None = None
+
+
+class PatchRun:
+    """The stages of one pair: what they share. The same patches are looked at throughout a climb."""
+
+    def __init__(
+        self, metric: PatchMetric, scene: PatchScene, places: int, generator: torch.Generator
+    ) -> None:
+        self.metric, self.scene, self.places = metric.requires_grad_(False).eval(), scene, places
+        self.seed = int(torch.randint(1 << 62, (), generator=generator))
+
+    @property
+    def stages(self) -> int:
+        """How many networks there are."""
+        return len(self.metric.settings.stages)
+
+    def same_sight(self, one: int, other: int) -> bool:
+        """Whether two stages see alike: the later one has then learnt the same from pairs that lay better."""
+        stages = self.metric.settings.stages
+        return stages[one] == stages[other]
+
+    def likelihood(self, stage: int, name: str, places: int | None = None) -> PatchLikelihood:
+        """That of a stage, along a group of transforms."""
+        scene, count = self.scene, places or self.places
+        generator = torch.Generator().manual_seed(self.seed)
+        drawn = scene.places.draw(max(count, len(scene.places.cells)), generator)
+        drawn = drawn[torch.randperm(len(drawn), generator=generator)[:count]]
+        net = self.metric.of_stage(stage)
+        return PatchLikelihood(
+            net,
+            net.settings.patch,
+            self.metric.settings.spacings_mm[stage],
+            scene.fixed[stage],
+            scene.moving[stage],
+            drawn,
+            group(name, scene.fixed[stage].grid.ndim),
+            scene.centre_mm,
+            scene.radius_mm,
+            scene.moving_mask,
+        )
+
+    def climbed(
+        self, stage: int, start: Linear, name: str, optimiser: Optimiser = "newton", places: int | None = None
+    ) -> Climb:
+        """Where a stage leads from a start."""
+        likelihood = self.likelihood(stage, name, places)
+        spacing = self.metric.settings.spacings_mm[stage]
+        frame = likelihood.group, self.scene.centre_mm, self.scene.radius_mm
+        if optimiser == "newton":
+            return climb(
+                likelihood,
+                start,
+                *frame,
+                steps=_STEPS,
+                tolerance_mm=_TOLERANCE * spacing,
+                longest_mm=_LONGEST * spacing,
+                value=likelihood.told,
+            )
+        found = powell(likelihood.told, start, *frame)
+        return Climb(found.transform, likelihood(found.transform), "converged", found.trace, found.path)
+
+    def apart_mm(self, one: Linear, other: Linear) -> float:
+        """Root mean square distance between where two transforms take the points of the object's ball."""
+        points = self.scene.centre_mm + self.scene.radius_mm * unit_ball(one.ndim)
+        return float((one(points) - other(points)).square().sum(-1).mean().sqrt())
+
+
+def unit_ball(d: int) -> torch.Tensor:
+    """Points spread through the unit ball, the same every time."""
+    axis = torch.linspace(-1, 1, 7, dtype=torch.float64)
+    points = torch.cartesian_prod(*[axis] * d)
+    return points[points.norm(dim=1) <= 1]
