@@ -128,8 +128,13 @@ class PatchMetricSettings(Settings):
         return [self.spacing_mm * stage.coarser for stage in self.stages]
 
     def bytes_a_voxel(self) -> int:
-        """Bytes for each voxel it sees at once, of one patch, while slopes are asked for."""
-        return 8 * sum(self.widths)
+        """Bytes for each voxel of a pair of patches, while slopes are asked for."""
+        side, values = self.of_each.patch, 0
+        for number, width in enumerate(self.widths):
+            side = (side - 1) // 2 if number == 0 else side - 2
+            values += width * side**self.ndim
+        # Features before and after a rectifier, and their slopes; images, voxels and the slopes of both.
+        return 12 * values // self.of_each.patch**self.ndim + 8 * (2 + 2 * self.ndim)
 
 
 class PatchMetric(nn.Module):

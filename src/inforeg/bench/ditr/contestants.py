@@ -114,7 +114,7 @@ def _powell_mi(scales: int) -> Callable[[str, FreCase, Setting], Outcome]:
         points = Stratified.around(there, pair.fixed_view.coarse, rim=1).draw(_SAMPLES, generator)
         frame = group(case.kind, case.fixed.grid.ndim), there.centre_mm, there.radius_mm
         found = Linear.identity(case.fixed.grid.ndim)
-        for level in reversed(range(scales)):
+        for level in reversed(range(min(scales, len(pair.fixed)))):
             information = SampledInformation(
                 pair.fixed[level],
                 pair.moving[level],
