@@ -28,6 +28,8 @@ _REGISTER, _FIXED_VALUE, _MOVING_VALUE, _MASK_VALUE = 240 * 10**6, 17.5, 9.5, 2
 # To deform, for each fixed voxel besides: 592 MB more for 182x218x182, of which a brain is a quarter, and
 # 1457 for 256^3 that a head fills.
 _DEFORMED_VALUE = 90
+# By a learnt metric, whose features and slopes of the finest level are there at once, for each fixed voxel besides.
+_BY_PATCHES_VALUE = 120
 # By a network, which works on samples and keeps its own: 2-D pictures of 64^2 296 (301), of 2000^2 343 (408) and in
 # colour 597 (624), volumes of 256^3 518 (753).
 _BY_NETWORK = 300 * 10**6
@@ -94,8 +96,10 @@ def to_register(
     reading = sum(image.voxel_bytes + _FLOAT * _values(image) for image in (fixed, moving))
     # Of small images fewer samples are drawn, and they are written in fewer parts.
     rest = min(_REGISTER, _LEAST + 100 * (_values(fixed) + _values(moving)))
-    if method in ("svf", "network"):
+    if method in ("svf", "svf-patches", "network"):
         kept += _DEFORMED_VALUE * prod(fixed.shape)
+    if method == "svf-patches":
+        kept += _BY_PATCHES_VALUE * prod(fixed.shape)
     if method in ("drmime", "drmime-paper"):
         rest = _BY_NETWORK
     if method == "drmime-paper":

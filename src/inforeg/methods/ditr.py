@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import torch
 from pydantic import Field
 
+from inforeg.errors import UsageError
 from inforeg.image import Image
 from inforeg.image.patches import patch_levels
 from inforeg.methods.choosing import of_one_group
@@ -38,7 +39,9 @@ _AT_A_GLANCE = 60
 _ELSEWHERE = 0.1
 # How far aside a peak is compared with, in the last network's voxels.
 _ASIDE = 6
-# Patches a voxel of one takes, so that memory follows from the network alone.
+# Voxels larger than the last network's by more than this are worth a note.
+_COARSER = 1.5
+# Patches that are looked at together.
 _BATCH = 256
 
 
@@ -98,6 +101,10 @@ class Ditr(DitrSettings):
         Raises `PairError` where there is nothing to register, or images of another dimension than the metric's;
         `ReadError` for a file that is no model, `UsageError` for a model of another kind, and for a projective start.
         """
+        if start is not None and not start.is_affine:
+            raise UsageError(
+                f"expected an affine transform to start from, got a projective one; give {NAME} another"
+            )
         began = perf_counter()
         pair = prepare_pair(fixed, moving, fixed_mask, moving_mask)
         generator = torch.Generator().manual_seed(self.seed)
@@ -139,7 +146,7 @@ class Ditr(DitrSettings):
             pair.images[1],
             self.to_dict(),
             Start(poses[0], poses[1:], len(poses) if len(poses) > 1 else 0),
-            pair.notes,
+            [*pair.notes, *_coarse(pair, metric)],
             method=NAME,
         )
 
@@ -147,17 +154,19 @@ class Ditr(DitrSettings):
         self, run: PatchRun, pair: Pair, given: Linear | None, generator: torch.Generator
     ) -> list[Candidate]:
         """Where to climb from: what was given or named, or the most promising of several."""
+        motion = "translation" if self.transform == "translation" else "rigid"
         if given is not None or self.init not in ("auto", "search"):
-            return [find_start(pair, self.init, "rigid", given, generator).best]
+            return [find_start(pair, self.init, motion, given, generator).best]
         first = 0 if self.networks == "cascade" else run.stages - 1
         glance = run.likelihood(first, "rigid", _AT_A_GLANCE if self.init == "search" else _FEW)
         grids = pair.fixed[-1].grid, pair.moving[-1].grid
         if self.init == "search":
-            turns = rotations_2d(_TURNS[2]) if grids[0].ndim == 2 else rotations_3d(_TURNS[3])
+            all_turns = rotations_2d(_TURNS[2]) if grids[0].ndim == 2 else rotations_3d(_TURNS[3])
             middles = pair.fixed_view.object.centre_mm, pair.moving_view.object.centre_mm
-            poses = [(Linear(m), "search") for m in centre_to_centre(*middles, turns)]
+            turned = centre_to_centre(*middles, all_turns if motion == "rigid" else None)
+            poses = [(Linear(matrix), "search") for matrix in turned]
         else:
-            wanted = find_start(pair, "auto", "rigid", None, generator)
+            wanted = find_start(pair, "auto", motion, None, generator)
             poses = [(c.transform, c.origin) for c in wanted.contenders()]
         poses += [(from_header(grids[0]), "header"), (from_centres(*grids), "centre")]
         told = sorted(
@@ -238,6 +247,17 @@ def _margin(run: PatchRun, tried: list[_Attempt]) -> float:
         if run.apart_mm(best.stage.transform, other.stage.transform) > _ELSEWHERE * run.scene.radius_mm
     ]
     return 1 - max([0.0, *rivals]) / max(best.told, 1e-9)
+
+
+def _coarse(pair: Pair, metric: PatchMetric) -> list[str]:
+    """What to tell where images have fewer voxels than the last network was trained for."""
+    finest, wanted = pair.spacings_mm[0], metric.settings.spacings_mm[-1]
+    if finest <= _COARSER * wanted:
+        return []
+    return [
+        f"the metric was trained on voxels of {wanted:g} mm, and these images have {finest:.3g} mm: it sees them"
+        " blurred"
+    ]
 
 
 def _scene(pair: Pair, metric: PatchMetric) -> PatchScene:

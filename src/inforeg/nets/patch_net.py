@@ -134,7 +134,7 @@ class PatchMetricSettings(Settings):
             side = (side - 1) // 2 if number == 0 else side - 2
             values += width * side**self.ndim
         # Features before and after a rectifier, and their slopes; images, voxels and the slopes of both.
-        return 12 * values // self.of_each.patch**self.ndim + 8 * (2 + 2 * self.ndim)
+        return int(12 * values / self.of_each.patch**self.ndim) + 8 * (2 + 2 * self.ndim)
 
 
 class PatchMetric(nn.Module):

@@ -107,8 +107,7 @@ def register(
         (fixed, moving),
         (fixed_mask, moving_mask),
         target,
-        # What deforms takes what the deformable method takes, whatever comes before it.
-        method="svf" if isinstance(chosen, KeyMorph) and chosen.deforms else chosen.name,
+        method=_memory_of(chosen),
         beside=chosen.model_bytes() if isinstance(chosen, _LEARNT) else 0,
     )
     check_pair(images[0], images[1], *masks)
@@ -138,6 +137,13 @@ def register(
     if isinstance(init, Path) or (isinstance(init, str) and init not in NAMED_STARTS):
         inputs["init"] = str((model_path(str(init)) if names_model(str(init)) else Path(init)).resolve())
     return Registration(**values, inputs=inputs, device=str(target))
+
+
+def _memory_of(method: Method) -> str:
+    """Whose memory a method takes. What deforms takes what the deformable method does, whatever comes before it."""
+    if isinstance(method, Deformable) and method.learnt:
+        return "svf-patches"
+    return "svf" if isinstance(method, KeyMorph) and method.deforms else method.name
 
 
 def _called(source: Any, image: Image | None) -> str:

@@ -74,7 +74,7 @@ class PatchLikelihood:
         return total / max(1, len(self.centres))
 
     @torch.no_grad()
-    def by_chance(self, transform: Linear, deals: int = 4) -> float:
+    def by_chance(self, transform: Linear, deals: int = 2) -> float:
         """The logarithm of the mean of `exp logit` over the same patches, dealt anew among one another, in nats.
 
         It is zero for the images that a network has learnt to tell apart, whose logits are logarithms of odds: the

@@ -11,7 +11,7 @@ from inforeg.methods.method import Method
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_is_made_by_its_name_and_comes_back_from_its_settings(name: str, tmp_path: Path) -> None:
-    needed = {"model": "m.safetensors"} if name in ("network", "keymorph") else {}
+    needed = {"model": "m.safetensors"} if name in ("network", "keymorph", "ditr") else {}
     # Keypoints need no start.
     start = {"init": "centre"} if name != "keymorph" else {}
     method = named(name, "rigid", metric=None, seed=3, **start, **needed)
@@ -36,7 +36,7 @@ def test_every_method_is_made_by_its_name_and_comes_back_from_its_settings(name:
             ("drmime-paper",),
             {"init": "moments"},
             "drmime-paper takes init auto, header, centre or mass, got 'moments'; choose one of these, or method"
-            " linear or svf or network or drmime",
+            " linear or svf or network or ditr or drmime",
         ),
         (("linear",), {"metric": "lncc"}, "linear takes metric mi, .* or ncc, got 'lncc'; .* or method svf"),
         (("svf",), {"metric": "ncc"}, "svf takes metric .* got 'ncc'; .* or method linear"),
@@ -44,7 +44,7 @@ def test_every_method_is_made_by_its_name_and_comes_back_from_its_settings(name:
         (
             ("svf",),
             {"model": "m.safetensors"},
-            "svf takes no model, got 'm.safetensors'; .* or choose method network or keymorph",
+            "svf takes no model, got 'm.safetensors'; .* or choose method network or keymorph or ditr",
         ),
         (("linear",), {"init": "mas"}, "got 'mas'; did you mean mass?"),
     ],

@@ -94,6 +94,17 @@ def test_all_rotations_are_searched(metric, pair):
     assert found < 3.0 or result.quality.verdict != "good"
 
 
+def test_translations_stay_translations_and_coarse_images_are_told_of(metric, pair):
+    fixed, moving, _, _ = pair
+    coarse = [
+        Image(i.data[..., ::2, ::2].contiguous(), Grid.from_spacing((50, 59), 4.0)) for i in (fixed, moving)
+    ]
+    for init in ("auto", "search"):
+        result = named("ditr", "translation", model=metric, init=init)(*coarse)
+        torch.testing.assert_close(result.transform.matrix[:2, :2], torch.eye(2, dtype=torch.float64))
+        assert any("trained on voxels of 2 mm" in note for note in result.notes)
+
+
 def test_images_that_have_nothing_in_common_are_not_called_good(metric, pair):
     fixed, _, _, _ = pair
     generator = torch.Generator().manual_seed(1)
@@ -159,6 +170,10 @@ def test_what_does_not_fit_is_refused_in_one_line(metric, pair, tmp_path):
         named("ditr", "projective", model=metric)
     with pytest.raises(UsageError, match="expected a model that tells whether patches are of one place"):
         named("ditr", "rigid", model="brain-keypoints")(fixed, moving)
+    with pytest.raises(UsageError, match="expected an affine transform to start from"):
+        tilted = torch.eye(3, dtype=torch.float64)
+        tilted[2, 0] = 1e-3
+        named("ditr", "rigid", model=metric)(fixed, moving, Linear(tilted))
     with pytest.raises(UsageError, match="says no transform to refine"):
         ir.register(fixed, moving, method=f"{metric}+svf")
     with pytest.raises(UsageError, match="drmime takes no metric of a file"):
