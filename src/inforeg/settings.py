@@ -174,7 +174,7 @@ def toml_value(value: Any) -> str:
             + ", ".join(f"{_toml_key(k)} = {toml_value(v)}" for k, v in value.items() if v is not None)
             + "}"
         )
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return "[" + ", ".join(map(toml_value, value)) + "]"
     if value is None:
         raise WriteError("TOML cannot hold a None inside a list; write JSON instead")

@@ -22,7 +22,6 @@ from inforeg.methods.starting import Init, find_start
 from inforeg.nets import PatchMetric
 from inforeg.settings import Settings
 from inforeg.solve.dense.learnt import PatchScore
-from inforeg.solve.newton import climb
 from inforeg.solve.sampler import Stratified
 from inforeg.solve.search import rotations_2d, rotations_3d
 from inforeg.solve.start import Candidate, Start, centre_to_centre, from_centres, from_header
@@ -209,10 +208,8 @@ class Ditr(DitrSettings):
             likelihood.told(Linear(Linear.translation(step).matrix @ transform.matrix)) - chance
             for step in steps
         )
-        frame = likelihood.group, run.scene.centre_mm, run.scene.radius_mm
         halves = [
-            climb(half, transform, *frame, steps=2, tolerance_mm=0.01 * spacing, longest_mm=spacing).transform
-            for half in likelihood.split()
+            run.climb(half, transform, spacing, least_gain=0.0).transform for half in likelihood.split()
         ]
         return judge(
             information=here,

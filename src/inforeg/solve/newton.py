@@ -1,7 +1,8 @@
 """Climbing a sampled information by damped Newton steps in the algebra of a linear group."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Literal
 
 import torch
@@ -38,6 +39,8 @@ def climb(
     tolerance_mm: float,
     longest_mm: float,
     value: Callable[[Linear], float] | None = None,
+    damping: float = 1e-3,
+    least_gain: float = 0.0,
 ) -> Climb:
     """Levenberg-Marquardt steps `T <- T exp(delta)` until a step moves the rim by less than `tolerance_mm`.
 
@@ -46,10 +49,21 @@ def climb(
     far corrects it (BFGS updates), which halves the steps. A step longer than `longest_mm` (at `radius_mm` from the
     centre) is shortened to it. A step that does not gain is taken back and tried again with more damping, so the
     information never falls. Where there is a quicker way to the information alone, `value`, it is asked first whether a
-    step gains.
+    step gains, and what it says is what counts. The first step is damped by `damping`, as a share of the curvature, and
+    a step that promises less than `least_gain` is not taken: there the climb ends, too.
     """
-    here, damping, status = start, 1e-3, "steps"
-    now = objective(here)
+
+    def look(there: Linear, least: float) -> Evaluation | None:
+        """What is told there, if it is more than so much."""
+        told = None if value is None else value(there)
+        if told is not None and told <= least:
+            return None
+        found = objective(there)
+        found = found if told is None else replace(found, information=told)
+        return found if found.information > least else None
+
+    here, status = start, "steps"
+    now = look(here, -inf) or objective(here)
     trace, path = [now.information], [here]
     seen: list[tuple[Tensor, Tensor]] = []
     for _ in range(steps):
@@ -61,11 +75,14 @@ def climb(
         length_mm = float(moved.norm()) * radius_mm
         if not torch.isfinite(moved).all():
             return Climb(here, now, "diverged", trace, path)
+        if float(moved @ now.gradient) / 2 < least_gain:
+            status = "converged"
+            break
         if length_mm > longest_mm:
             moved, length_mm = moved * (longest_mm / length_mm), longest_mm
         there = Linear(here.matrix @ group.exp(moved, centre_mm, radius_mm).matrix)
-        then = None if value is not None and value(there) <= now.information else objective(there)
-        if then is not None and then.information > now.information:
+        then = look(there, now.information)
+        if then is not None:
             seen = [*seen[-5:], (moved, now.gradient - then.gradient)]
             here, now = there, then
             trace.append(now.information)

@@ -31,7 +31,8 @@ class PatchLikelihood:
 
     `score` gives the logits of patches of `patch` voxels of `spacing_mm` a side. Centres that a transform takes out of
     the moving image, or its mask, tell nothing and count as zero. Patches lie along the world's axes. The frame of the
-    group's parameters is `centre_mm`, `radius_mm`.
+    group's parameters is `centre_mm`, `radius_mm`. Features are computed in float32; where slopes are asked for, in
+    `precision`, so that the value that comes with them is as exact as that.
     """
 
     def __init__(
@@ -46,7 +47,9 @@ class PatchLikelihood:
         centre_mm: Float[Tensor, " d"],
         radius_mm: float,
         moving_mask: Image | None = None,
+        precision: torch.dtype = torch.float32,
     ) -> None:
+        self.precision = precision
         d, self.device = fixed.grid.ndim, moving.data.device
         self.score, self.moving, self.group, self.moving_mask = score, moving, group, moving_mask
         self.centre_mm, self.radius_mm = centre_mm, radius_mm
@@ -105,7 +108,8 @@ class PatchLikelihood:
         lattice = self.lattice.float().to(self.device)
         for part, voxel in self._parts(transform):
             voxel.requires_grad_()
-            with torch.enable_grad():
+            rough = torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
+            with torch.enable_grad(), rough:
                 logits = self._logits(part, cut(self.moving, voxel))
                 # No patch has a say in another's logit.
                 (slopes,) = torch.autograd.grad(logits.sum(), voxel)

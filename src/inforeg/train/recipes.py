@@ -209,13 +209,7 @@ def example(network: str = VELOCITY) -> str:
         said = " ".join((field.description or "").split())
         lines += ["", *textwrap.wrap(said, 110, initial_indent="# ", subsequent_indent="# ")]
         value: Any = "images.csv" if field.is_required() else field.get_default(call_default_factory=True)
-        plain = (
-            value.to_dict()
-            if isinstance(value, Settings)
-            else list(value)
-            if isinstance(value, tuple)
-            else value
-        )
+        plain = value.to_dict() if isinstance(value, Settings) else value
         lines.append(f"# {name} =" if plain is None else f"{name} = {toml_value(plain)}")
     return "\n".join(lines)
 

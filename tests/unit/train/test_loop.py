@@ -128,7 +128,7 @@ def test_one_that_was_stopped_before_its_first_checkpoint_begins_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(velocity_task.VelocityTask, "begin", stopped)
+        patch.setattr(velocity_task.VelocityTask, "before", stopped)
         with pytest.raises(KeyboardInterrupt):
             train(recipe(made_up), tmp_path / "run", machine=CPU)
     train(recipe(made_up), tmp_path / "run", machine=CPU, resume=True)
@@ -273,10 +273,10 @@ def test_a_network_that_moves_nothing_is_warned_of(made_up, tmp_path):
 
 def test_rates_rise_and_fall(made_up):
     wanted = recipe(made_up, steps=100, warm_up=9)
-    rates = [loop._rate(step, wanted) for step in range(100)]
+    rates = [wanted.rate_at(step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1) and rates.index(max(rates)) == 9
     assert max(rates) > 0.97 and rates[-1] < 0.001
-    assert loop._rate(0, recipe(made_up)) == 1 and loop._rate(70, recipe(made_up, decay=False)) == 1
+    assert recipe(made_up).rate_at(0) == 1 and recipe(made_up, decay=False).rate_at(70) == 1
 
 
 @pytest.mark.slow
@@ -303,7 +303,7 @@ def test_a_checkpoint_is_of_its_recipe_alone(uninterrupted, made_up, tmp_path):
     optimiser = objective.optimiser()
     free = recipe(made_up, log_every=7, validate_every=3)
     assert checkpoint.load(uninterrupted.folder, objective, optimiser, free).step == 8
-    with pytest.raises(UsageError, match=r"of another recipe: alpha, steps differ"):
+    with pytest.raises(UsageError, match=r"of another recipe: steps, alpha differ"):
         checkpoint.load(uninterrupted.folder, objective, optimiser, recipe(made_up, alpha=1.0, steps=16))
     with pytest.raises(ReadError, match="there is none in"):
         checkpoint.load(tmp_path, objective, optimiser, recipe(made_up))
