@@ -27,6 +27,11 @@ SMALLER = {
         "validate_every = 250": "validate_every = 100",
         "subjects=16": "subjects=6",
     },
+    ROOT / "docs" / "tutorials" / "train-a-metric.md": {
+        "steps = 1500": "steps = 60",
+        "validate_every = 250": "validate_every = 30",
+        "subjects=16": "subjects=6",
+    },
 }
 
 

@@ -114,7 +114,11 @@ class PatchRun:
 
 def _precision(device: torch.device) -> torch.dtype:
     """What slopes are computed in: bfloat16 on processors that have it, which halves the time."""
-    quick = device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    try:
+        quick = device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    except (AttributeError, RuntimeError):
+        # A torch without oneDNN.
+        quick = False
     return torch.bfloat16 if quick else torch.float32
 
 

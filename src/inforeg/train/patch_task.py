@@ -147,6 +147,7 @@ class PatchTask:
     def before(self, step: int, optimiser: torch.optim.Optimizer, say: Callable[[str], None]) -> None:
         """Between two stages all pairs are aligned by the network that is finished, and a new one begins."""
         objective, stage = self.objective, step // self.recipe.of_each
+        # A run that is gone on with is in the stage of the step before.
         objective.stage = max(objective.stage, (step - 1) // self.recipe.of_each)
         if stage == objective.stage:
             return

@@ -47,6 +47,7 @@ REGISTER: Cases = {
     "unknown start": Case(f"{_PAIR} --init heder", 2, "did you mean header"),
     "missing start": Case(f"{_PAIR} --init @none.h5", 2, "is not there"),
     "unknown metric": Case(f"{_PAIR} --metric mu", 2, "did you mean"),
+    "missing metric file": Case(f"{_PAIR} --metric @none.safetensors", 2, "expected a metric's file"),
     "unknown method": Case(f"{_PAIR} --method drmine", 2, "did you mean drmime"),
     "a metric for a method that has its own": Case(
         f"{_PAIR} --method drmime --metric mi", 2, "drmime takes no metric"

@@ -34,12 +34,14 @@ SMOOTHED_MM = 4.0
 _SIGMA, _LOW, _HIGH = 1.0, 60.0, 150.0
 
 
-def misaligned(kind: str, centre_mm: Float[Tensor, " d"], generator: torch.Generator) -> Linear:
-    """A random rigid or affine misalignment about a point, of the published ranges, signs drawn."""
+def misaligned(
+    kind: str, centre_mm: Float[Tensor, " d"], generator: torch.Generator, share: float = 1.0
+) -> Linear:
+    """A random rigid or affine misalignment about a point, signs drawn, of up to a share of the published ranges."""
     d = len(centre_mm)
 
     def drawn(low: float, high: float, count: int = d) -> Tensor:
-        size = low + (high - low) * torch.rand(count, generator=generator, dtype=torch.float64)
+        size = low + (share * high - low) * torch.rand(count, generator=generator, dtype=torch.float64)
         return torch.where(torch.rand(count, generator=generator) < 0.5, -size, size)
 
     shift, turns = drawn(*SHIFT_MM), drawn(*TURN_RAD, 1 if d == 2 else 3)

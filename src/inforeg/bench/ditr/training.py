@@ -34,7 +34,7 @@ METRICS: dict[str, Taught] = {
     "plain": Taught("contrasts", ("T1",), CONTRASTS, tuple((c, 0.0) for c, _ in _PUBLISHED)),
     "edges": Taught("edges", (EDGES,), ("T2",), ((2, 20.0), (2, 10.0), (1, 0.0))),
     "stains": Taught(
-        "stains", STAINS[:1], STAINS[1:], ((4, 100.0), (2, 15.0), (1, 0.0)), {"ndim_of_images": 2}
+        "stains", STAINS[:1], STAINS[1:], ((2, 25.0), (1, 9.0), (1, 0.0)), {"ndim_of_images": 2}
     ),
     "shift-plain": Taught("shifted", ("T1",), ("T2",), ((2, 0.0),), _STILL),
     "shift-augmented": Taught("shifted", ("T1",), ("T2",), ((2, 0.0),)),
