@@ -17,9 +17,9 @@ from inforeg.transforms import Linear
 
 # Landmarks of a case, as published.
 _LANDMARKS = 100
-# Blocks of edges that are there or not, and the share that is; angles of turned ones; how wide shadows are.
+# Blocks of edges that are there or not, and the share that is; how far turned ones are turned and shifted.
 _BLOCK_MM, _KEPT = 20.0, 0.4
-_TURNS_DEG = (60.0, 90.0, 120.0, 180.0)
+_TURNS_DEG, _TURNED_SHIFT_MM = (60.0, 90.0, 120.0, 180.0), 15.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,7 @@ def turned(number: int, data: Path) -> FreCase:
     angle = _TURNS_DEG[number // 2 % len(_TURNS_DEG)]
     generator = generator_for("ditr-turned", number)
     centre = seen.grid.to_world(brain_of(seen).nonzero().double()).mean(0)
-    truth = pose_about(centre, angle, SHIFT_OF_TURNED_MM, generator, stretch=False)
+    truth = pose_about(centre, angle, _TURNED_SHIFT_MM, generator, stretch=False)
     return _case(
         f"{Path(name).name} T2 by {angle:.0f} degrees to edges",
         "rigid",
@@ -117,9 +117,6 @@ def shadowed(number: int, data: Path) -> FreCase:
     return FreCase(
         case.name, case.kind, case.fixed, shadows(case.moving, generator), case.truth, case.landmarks_mm
     )
-
-
-SHIFT_OF_TURNED_MM = 15.0
 
 
 def shadows(image: Image, generator: torch.Generator) -> Image:
