@@ -30,6 +30,7 @@ LITTLE: dict[str, dict[str, Any]] = {
     "svf": {},
     "network": {"model": "model.safetensors"},
     "keymorph": {"model": "model.safetensors"},
+    "ditr": {"model": "model.safetensors"},
     "drmime": {"samples": 512, "learning": {"hidden": 16, "rate": 5e-3, "batch": 128}},
     "drmime-paper": {"iterations": 60, "hidden": 32, "network_rate": 1e-2},
 }

@@ -8,6 +8,7 @@ from phantoms import field_of_view, phantom, turn
 
 from inforeg.cli import names
 from inforeg.image import Image, find_foreground
+from inforeg.image.intensity import window
 from inforeg.solve.dense import neural_tables
 from inforeg.solve.dense.compared import Lengths, Scene, Sight
 from inforeg.solve.dense.likeness import MetricName, comparison
@@ -33,7 +34,9 @@ def sight_of(fixed: Image, moving: Image, linear: Linear, mask: torch.Tensor | N
 
 def scene_of(fixed: Image, moving: Image) -> Scene:
     found = find_foreground(fixed), find_foreground(moving)
-    return Scene(fixed, moving, *found, Lengths(12.0, 36.0, 10.0, 8.0), torch.Generator().manual_seed(0))
+    windows = window(fixed), window(moving)
+    lengths = Lengths(12.0, 36.0, 10.0, 8.0)
+    return Scene(fixed, moving, *found, windows, lengths, torch.Generator().manual_seed(0))
 
 
 def pair(ndim: int) -> tuple[Image, Image]:
