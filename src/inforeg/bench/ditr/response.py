@@ -132,7 +132,7 @@ def drawn(made: Callable[[str], Path], data: Path, output: Path) -> str:
     for name in ("plain", "augmented", "dithered", "smoothed"):
         blur_mm = SMOOTHED_MM if name == "smoothed" else 0.0
         shifted += responses(made(f"shift-{name}"), data, "T2", blur_mm=blur_mm, names=[name])
-    keep("shift", "Learnt from T2 that is shifted by 10 mm in all pairs", shifted, 10.0)
+    keep("shift", "Learnt from T2 that is shifted by 10 mm in all pairs", shifted, -10.0)
     return "\n".join(parts)
 
 
