@@ -108,8 +108,9 @@ def ditr(
         setting = Setting(metrics, threads, seed, output)
         run(asked, who if names_in(methods) else [], first, cases, data or output, output, setting, say)
     rows = rows_of(output / "results.jsonl")
+    text = markdown(rows)
     pictures = {f"{name}.svg": svg for name, svg in box_plots(rows).items()}
-    for name, text in ({"tables.md": markdown(rows), **pictures} if rows else {}).items():
+    for name, content in ({"tables.md": text, **pictures} if rows else {}).items():
         with atomic_path(output / name, overwrite=True) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    console.say(markdown(rows).rstrip("\n"))
+            temporary.write_text(content, encoding="utf-8")
+    console.say(text.rstrip("\n"))

@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 
 from inforeg.image import Image
+from inforeg.methods.stages import apart_mm
 from inforeg.nets.patch_net import PatchMetric
 from inforeg.solve.newton import Climb, climb
 from inforeg.solve.patches import PatchLikelihood
@@ -108,8 +109,7 @@ class PatchRun:
 
     def apart_mm(self, one: Linear, other: Linear) -> float:
         """Root mean square distance between where two transforms take the points of the object's ball."""
-        points = self.scene.centre_mm + self.scene.radius_mm * unit_ball(one.ndim)
-        return float((one(points) - other(points)).square().sum(-1).mean().sqrt())
+        return apart_mm(one, other, self.scene.centre_mm, self.scene.radius_mm)
 
 
 def _precision(device: torch.device) -> torch.dtype:
@@ -120,10 +120,3 @@ def _precision(device: torch.device) -> torch.dtype:
         # A torch without oneDNN.
         quick = False
     return torch.bfloat16 if quick else torch.float32
-
-
-def unit_ball(d: int) -> torch.Tensor:
-    """Points spread through the unit ball, the same every time."""
-    axis = torch.linspace(-1, 1, 7, dtype=torch.float64)
-    points = torch.cartesian_prod(*[axis] * d)
-    return points[points.norm(dim=1) <= 1]

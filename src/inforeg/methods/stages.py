@@ -198,8 +198,7 @@ class LinearRun:
 
     def apart_mm(self, one: Linear, other: Linear) -> float:
         """Root mean square distance between where two transforms take the points of the object's ball."""
-        points = self.object.centre_mm + self.object.radius_mm * _ball(one.ndim)
-        return float((one(points) - other(points)).square().sum(-1).mean().sqrt())
+        return apart_mm(one, other, self.object.centre_mm, self.object.radius_mm)
 
     def quality(self, stage: LinearStage, start: Linear, margin: float | None) -> Quality:
         """The figures of a result, and the verdict from them."""
@@ -226,6 +225,12 @@ class LinearRun:
         return judge(
             end, before, chance, kept, overlap, margin, precision, stage.status, spacing, landed=landed
         )
+
+
+def apart_mm(one: Linear, other: Linear, centre_mm: Tensor, radius_mm: float) -> float:
+    """Root mean square distance between where two transforms take the points of a ball."""
+    points = centre_mm + radius_mm * _ball(one.ndim)
+    return float((one(points) - other(points)).square().sum(-1).mean().sqrt())
 
 
 def _ball(d: int) -> Tensor:

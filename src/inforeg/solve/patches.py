@@ -1,9 +1,9 @@
 """The likelihood of a linear transform by a network that tells whether two patches are of one place.
 
-The objective is the sum of the network's logits over patches (Sedghi et al., arXiv 1901.00040). Its slope is exact: by
-the voxels of every moving patch, and by how they move. The curvature is the outer product of the patches' slopes
-(Berndt, Hall, Hall and Hausman 1974): Fisher's information where the network is right, and never negative where it is
-not.
+The objective is the sum of the network's logits over patches (Sedghi et al., arXiv 1901.00040). Its slope is taken
+through the network, by the voxels of every moving patch, and by how they move. The curvature is the outer product of
+the patches' slopes (Berndt, Hall, Hall and Hausman 1974): Fisher's information where the network is right, and never
+negative where it is not.
 """
 
 from collections.abc import Callable, Iterator

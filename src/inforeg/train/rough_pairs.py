@@ -18,7 +18,7 @@ from inforeg.train.listing import Scan, Split
 from inforeg.train.recipes import PatchRecipe
 from inforeg.train.source import uniform
 
-# Rotations are drawn from so many that cover all poses evenly; a drawn shift of the set is not needed beyond that.
+# Rotations are drawn from so many that cover all poses evenly.
 _TURNS = 4096
 
 
@@ -58,11 +58,10 @@ def read_pairs(recipe: PatchRecipe, scans: Sequence[Scan], device: torch.device)
         )
     seen: dict[Scan, list[Image]] = {}
 
-    def levels(scan: Scan) -> list[Image]:
+    def levels(scan: Scan, image: Image | None = None) -> list[Image]:
         if scan not in seen:
-            seen[scan] = [
-                level.to(device) for level in patch_levels(_read(scan, recipe), recipe.net.spacings_mm)
-            ]
+            whole = _read(scan, recipe) if image is None else image
+            seen[scan] = [level.to(device) for level in patch_levels(whole, recipe.net.spacings_mm)]
         return seen[scan]
 
     found = []
@@ -77,7 +76,7 @@ def read_pairs(recipe: PatchRecipe, scans: Sequence[Scan], device: torch.device)
             places = Stratified.around(there, coarse_of(whole), rim=1)
             for other in others:
                 name = f"{subject}_{other.contrast} to {one.contrast}"
-                pair = levels(one), levels(other)
+                pair = levels(one, whole), levels(other)
                 found.append(
                     RoughPair(name, subject, one.split, *pair, places, there.centre_mm, there.radius_mm)
                 )

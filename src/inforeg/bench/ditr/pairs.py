@@ -1,6 +1,7 @@
 """Roughly aligned pairs to learn from, and pairs of known truth to test on, of patients and heads."""
 
 import csv
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -108,9 +109,18 @@ def write_pairs(data: Path, folder: Path, kind: str) -> Path:
                 else:
                     generator = generator_for("ditr-learnt", name, contrast, number)
                     moved = misaligned("rigid", moving.grid.centre_mm, generator)
-                there = Grid(moving.grid.shape, moved.matrix @ moving.grid.voxel_to_world)
                 path = folder / f"{called}_{kind}_{contrast}_{number}.nii"
-                rows.append((called, contrast, _written(Image(moving.data, there, moving.name), path)))
+                rows.append((called, contrast, _written(placed(moving, moved), path)))
+    return write_table(rows, table)
+
+
+def placed(image: Image, moved: Linear) -> Image:
+    """An image that its header alone puts elsewhere."""
+    return Image(image.data, Grid(image.grid.shape, moved.matrix @ image.grid.voxel_to_world), image.name)
+
+
+def write_table(rows: Sequence[tuple[str, str, str]], table: Path) -> Path:
+    """The table of images to learn from, by subject, contrast and file."""
     with atomic_path(table, overwrite=True) as temporary, temporary.open("w", newline="") as file:
         csv.writer(file).writerows(
             [("subject", "contrast", "image", "split"), *((*r, "train") for r in rows)]

@@ -4,18 +4,16 @@ Haematoxylin and DAB of scikit-image's `ihc.png`, unmixed. What a metric learns 
 and what it is tested on the right one.
 """
 
-import csv
 from functools import lru_cache
 from pathlib import Path
 
 import torch
 
 from inforeg import io
-from inforeg.bench.ditr.pairs import misaligned
+from inforeg.bench.ditr.pairs import misaligned, placed, write_table
 from inforeg.bench.drmime.changes import generator_for
 from inforeg.bench.drmime.sets_wheel import missing, section
 from inforeg.image import Image, resample
-from inforeg.io import atomic_path
 from inforeg.space import Grid
 from inforeg.transforms import Linear
 
@@ -35,18 +33,15 @@ def write_stains(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     nuclei, antibody = (_half(image, left=True) for image in _picture())
     io.write_image(nuclei, folder / "left_haematoxylin.nii", overwrite=True)
-    rows = [("left", STAINS[0], "left_haematoxylin.nii", "train")]
+    rows = [("left", STAINS[0], "left_haematoxylin.nii")]
     for number in range(_LEARNT):
         moved = misaligned(
             "rigid", antibody.grid.centre_mm, generator_for("ditr-stains-learnt", number), _SHARE
         )
-        there = Grid(antibody.grid.shape, moved.matrix @ antibody.grid.voxel_to_world)
         path = folder / f"left_DAB_{number}.nii"
-        io.write_image(Image(antibody.data, there, antibody.name), path, overwrite=True)
-        rows.append(("left", STAINS[1], path.name, "train"))
-    with atomic_path(table, overwrite=True) as temporary, temporary.open("w", newline="") as file:
-        csv.writer(file).writerows([("subject", "contrast", "image", "split"), *rows])
-    return table
+        io.write_image(placed(antibody, moved), path, overwrite=True)
+        rows.append(("left", STAINS[1], path.name))
+    return write_table(rows, table)
 
 
 def stains_case(number: int) -> tuple[Image, Image, Linear, torch.Tensor]:
