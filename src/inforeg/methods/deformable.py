@@ -10,7 +10,7 @@ from pydantic import Field
 from inforeg.errors import UsageError, did_you_mean
 from inforeg.image import Image
 from inforeg.methods.dense import Anatomies, DenseRun
-from inforeg.methods.ditr import Ditr, patch_scores
+from inforeg.methods.ditr import Ditr, patch_score
 from inforeg.methods.linear import LinearMethod
 from inforeg.methods.method import Progress
 from inforeg.methods.pair import prepare_pair
@@ -153,8 +153,8 @@ class Deformable(DeformableSettings):
         """What a learnt metric takes at most while it looks."""
         return Ditr(model=self.metric).model_bytes() if self.learnt else 0
 
-    def _metric(self, fixed: Image) -> MetricName | list[PatchScore]:
-        return patch_scores(self.metric, fixed) if self.learnt else self.metric  # type: ignore[return-value]
+    def _metric(self, fixed: Image) -> MetricName | PatchScore:
+        return patch_score(self.metric, fixed) if self.learnt else self.metric  # type: ignore[return-value]
 
     def _linear(self) -> LinearMethod | Ditr:
         """What goes before the deformation. Of several stages a learnt metric climbs the last, from coarse to fine."""

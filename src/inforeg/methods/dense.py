@@ -63,7 +63,7 @@ class DenseRun:
         linear: Linear,
         smoothness_mm: float | None,
         generator: torch.Generator,
-        metric: MetricName | Sequence[PatchScore] = "mi_local",
+        metric: MetricName | PatchScore = "mi_local",
         neighbourhood_mm: float | None = None,
         anatomies: Anatomies = "auto",
     ) -> None:

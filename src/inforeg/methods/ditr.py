@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from inforeg.errors import UsageError
 from inforeg.image import Image
@@ -15,7 +16,7 @@ from inforeg.methods.judge import judge
 from inforeg.methods.learnt import bytes_of, model_for
 from inforeg.methods.method import Progress
 from inforeg.methods.pair import Pair, prepare_pair
-from inforeg.methods.patch_run import Optimiser, PatchRun, PatchScene
+from inforeg.methods.patch_run import Optimiser, PatchRun, PatchScene, precision
 from inforeg.methods.result import Quality, Result
 from inforeg.methods.stages import LinearStage
 from inforeg.methods.starting import Init, find_start
@@ -273,14 +274,16 @@ def patch_metric(model: str, fixed: Image) -> PatchMetric:
     return net
 
 
-def patch_scores(model: str, fixed: Image) -> list[PatchScore]:
-    """A metric's networks as the deformable method asks them. Raises as `model_for` does."""
-    metric = patch_metric(model, fixed).requires_grad_(False)
-    nets = [metric.of_stage(number) for number in range(len(metric.nets))]
-    return [
-        PatchScore(net.dense, net.settings.patch, spacing)
-        for net, spacing in zip(nets, metric.settings.spacings_mm, strict=True)
-    ]
+def patch_score(model: str, fixed: Image) -> PatchScore:
+    """A metric's last network, which sees finest, as the deformable method asks it. Raises as `model_for` does."""
+    net = patch_metric(model, fixed).requires_grad_(False).of_stage(-1)
+    kind = precision(fixed.data.device)
+
+    def dense(pair: Tensor) -> Tensor:
+        with torch.autocast(pair.device.type, kind, enabled=kind != torch.float32):
+            return net.dense(pair).float()
+
+    return PatchScore(dense, net.settings.patch)
 
 
 def ditr(transform: str = "auto", **settings: Any) -> Ditr:

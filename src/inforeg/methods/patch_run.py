@@ -73,7 +73,7 @@ class PatchRun:
             scene.centre_mm,
             scene.radius_mm,
             scene.moving_mask,
-            _precision(scene.moving[stage].data.device),
+            precision(scene.moving[stage].data.device),
         )
 
     def climbed(
@@ -112,7 +112,7 @@ class PatchRun:
         return apart_mm(one, other, self.scene.centre_mm, self.scene.radius_mm)
 
 
-def _precision(device: torch.device) -> torch.dtype:
+def precision(device: torch.device) -> torch.dtype:
     """What slopes are computed in: bfloat16 on processors that have it, which halves the time."""
     try:
         quick = device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()

@@ -10,9 +10,9 @@ from phantoms import field_of_view, phantom
 import inforeg as ir
 from inforeg.cli.main import main
 from inforeg.errors import PairError, UsageError
-from inforeg.image import Image
+from inforeg.image import Image, resample
 from inforeg.methods import from_settings, named
-from inforeg.methods.ditr import patch_scores
+from inforeg.methods.ditr import patch_score
 from inforeg.nets.files import read_model
 from inforeg.nets.verify import tried
 from inforeg.solve.dense.learnt import PatchLogits
@@ -124,20 +124,29 @@ def test_the_deformable_solver_takes_it_like_any_metric(metric, pair):
     assert result.settings["metric"] == metric
 
 
-def test_slopes_of_a_dense_look_are_those_of_the_sum(metric, pair):
-    fixed, moving, _, _ = pair
-    score = patch_scores(metric, fixed)[-1]
-    one, other = (image.data[0, 0, 20:60, 20:61].clone() for image in (fixed, moving))
-    one, other = one / one.max(), other / other.max()
+def test_patches_pull_as_wholes_to_where_they_lie_right(metric, pair):
+    fixed, moving, truth, _ = pair
+    score = patch_score(metric, fixed)
+    spacing = torch.tensor([1.0, 2.0], dtype=torch.float64)
+    lying = resample(moving, fixed.grid, truth)
+    one, other = (image.data[0, 0, 20:60, 20:61].contiguous() / image.data.max() for image in (fixed, lying))
     weight = torch.ones_like(one)
-    likeness = PatchLogits(one, weight, score, torch.Generator().manual_seed(0))
-    told = likeness(other, weight)
-    assert told.slope.shape == told.curvature.shape == other.shape and bool((told.curvature >= 0).all())
-    step = torch.zeros_like(other)
-    step[13, 17] = 1e-2
-    places = ((other.shape[0] + 1) // 2) * ((other.shape[1] + 1) // 2)
-    up, down = likeness(other + step, weight).nats, likeness(other - step, weight).nats
-    assert float(told.slope[13, 17]) == pytest.approx((up - down) / 2e-2 * places, rel=0.05, abs=0.02)
+    likeness = PatchLogits(one, weight, score, spacing)
+    aside = torch.roll(other, 3, 0)
+    told = likeness(aside, weight)
+    assert told.force.shape == told.stiffness.shape == (2, 40, 41)
+    assert bool((told.stiffness >= 0).all()) and bool((told.force[:, 1::2] == 0).all())
+    # The sum of the forces is the slope of the sum, by what the whole image tells two voxels to either side.
+    inner = torch.zeros_like(one)
+    inner[12:28, 12:29] = 1
+    likeness = PatchLogits(one, inner, score, spacing)
+    count = float(inner[::2, ::2].sum())
+    for axis in (0, 1):
+        ahead, behind = (likeness(torch.roll(aside, way, axis), inner).nats for way in (-2, 2))
+        slope = (ahead - behind) * count / (4 * float(spacing[axis]))
+        assert float(likeness(aside, inner).force[axis].sum()) == pytest.approx(slope, rel=0.05, abs=0.05)
+    told = likeness(aside, inner)
+    assert float(told.force[0].sum()) > 0 and likeness(other, inner).nats > told.nats
 
 
 def test_the_command_takes_a_metric_file(metric, pairs, tmp_path, capsys):

@@ -13,7 +13,7 @@ from inforeg.bench.rows import append_row, read_rows
 from inforeg.methods import named
 
 METRICS = ("ditr", "mi_local", "mi", "mind_ssc", "mine")
-_SPACING_MM = 2.0
+_SPACING_MM = 1.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def cases() -> list[int]:
 def run(
     data: Path, output: Path, metric: Path, count: int, seed: int, say: Callable[[str], None]
 ) -> list[DenseRow]:
-    """The first cases by every metric of the pair solver, from the headers, at 2 mm."""
+    """The first cases by every metric of the pair solver, from the headers, at 1 mm."""
     path = output / "dense.jsonl"
     done = {key(row) for row in read_rows(path, DenseRow, key)}
     source = Source(data, seed, _SPACING_MM, output)

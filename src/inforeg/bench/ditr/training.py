@@ -19,12 +19,14 @@ STEPS = 1000
 
 @dataclass(frozen=True)
 class Taught:
-    """A metric: the kind of pairs it learns from, its contrasts, its schedule, and what else its recipe says."""
+    """A metric: the kind of pairs it learns from, its contrasts, its schedule, by how much its stages are longer than
+    the others', and what else its recipe says."""
 
     pairs: str
     fixed: tuple[str, ...]
     moving: tuple[str, ...]
     stages: tuple[tuple[int, float], ...]
+    longer: int = 1
     more: dict[str, Any] = field(default_factory=dict)
 
 
@@ -34,9 +36,15 @@ METRICS: dict[str, Taught] = {
     "plain": Taught("contrasts", ("T1",), CONTRASTS, tuple((c, 0.0) for c, _ in _PUBLISHED)),
     "edges": Taught("edges", (EDGES,), ("T2",), ((2, 20.0), (2, 10.0), (1, 0.0))),
     "stains": Taught(
-        "stains", STAINS[:1], STAINS[1:], ((2, 25.0), (1, 9.0), (1, 0.0)), {"ndim_of_images": 2}
+        "stains",
+        STAINS[:1],
+        STAINS[1:],
+        # Steps in 2-D are quick, and one section is all there is: more of both.
+        ((2, 25.0), (2, 4.0), (1, 2.0), (1, 0.0), (1, 0.0)),
+        longer=3,
+        more={"ndim_of_images": 2},
     ),
-    "shift-plain": Taught("shifted", ("T1",), ("T2",), ((2, 0.0),), _STILL),
+    "shift-plain": Taught("shifted", ("T1",), ("T2",), ((2, 0.0),), more=_STILL),
     "shift-augmented": Taught("shifted", ("T1",), ("T2",), ((2, 0.0),)),
     "shift-dithered": Taught("shifted", ("T1",), ("T2",), ((2, 100.0),)),
     "shift-smoothed": Taught("smoothed", ("T1",), ("T2",), ((2, 0.0),)),
@@ -61,7 +69,7 @@ def trained(
         fixed=taught.fixed,
         moving=taught.moving,
         stages=taught.stages,
-        steps=steps * len(taught.stages),
+        steps=steps * taught.longer * len(taught.stages),
         places=300,
         validate_every=250,
         **taught.more,

@@ -13,7 +13,7 @@ from inforeg.image import Image
 from inforeg.image.filters import smooth
 from inforeg.image.sample import sample_where
 from inforeg.solve.dense.lattice import Lattice
-from inforeg.solve.dense.tables import Told
+from inforeg.solve.dense.told import Pulled, Told
 from inforeg.space import Grid
 from inforeg.transforms import Linear
 
@@ -22,7 +22,7 @@ from inforeg.transforms import Linear
 class Likeness(Protocol):
     """What fixed and warped intensities tell of each other."""
 
-    def __call__(self, warped: Tensor, inside: Tensor) -> Told:
+    def __call__(self, warped: Tensor, inside: Tensor) -> Told | Pulled:
         """Of warped intensities `(*box)`, or `(c, *box)` where several are compared, and where the moving image is seen
         (0 or 1)."""
         ...
@@ -104,7 +104,7 @@ class Look:
             inside *= (voxel[axis] >= -0.5) & (voxel[axis] <= n - 0.5)
         return values, inside
 
-    def told(self, nodes: Float[Tensor, "d ..."] | None) -> tuple[Tensor, Told]:
+    def told(self, nodes: Float[Tensor, "d ..."] | None) -> tuple[Tensor, Told | Pulled]:
         """The warped intensities in the box, and what they tell where the moving image is seen and in its mask."""
         values, inside = self.warped(nodes)
         if len(values) > self.channels:
@@ -117,6 +117,11 @@ class Look:
     ) -> Evidence:
         """What the level tells of displacements at the nodes (mm); without `independence` it is measured."""
         values, told = self.told(nodes)
+        if isinstance(told, Pulled):
+            force, firm = self.spread.gather(told.force), self.spread.gather(told.stiffness)
+            # Each axis is told by itself.
+            mixed = firm.new_zeros(len(firm) * (len(firm) - 1) // 2, *firm.shape[1:])
+            return Evidence(force, torch.cat((firm, mixed)), told.independence, told.nats)
         parts = self._parts(values, told)
         force, weights = _summed(
             (slopes * slope, torch.stack(_products(slopes)) * curvature) for slopes, slope, curvature in parts

@@ -19,8 +19,8 @@ from inforeg.space import Grid
 MetricName = Literal["mi_local", "mi", "nmi", "lncc", "mind_ssc", "mine", "mine_local"]
 
 
-def comparison(metric: MetricName | Sequence[PatchScore], scene: Scene) -> Comparison:
-    """The metric of that name for a pair, or the one that these networks have learnt."""
+def comparison(metric: MetricName | PatchScore, scene: Scene) -> Comparison:
+    """The metric of that name for a pair, or the one that this network has learnt."""
     return _METRICS[metric](scene) if isinstance(metric, str) else OfPatches(metric, scene)
 
 

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from inforeg.image.windows import slabs, sums_along
-from inforeg.solve.dense.tables import BINS, Told
+from inforeg.solve.dense.tables import BINS
+from inforeg.solve.dense.told import Told
 
 # Variance, in squared bins, that is added to each image's in a window: none is so flat, or so like the other.
 _FLAT = 2e-4 * BINS**2

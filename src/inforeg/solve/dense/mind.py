@@ -6,7 +6,7 @@ from torch import Tensor
 
 from inforeg.image import Image
 from inforeg.image.descriptors import mind_ssc
-from inforeg.solve.dense.tables import Told
+from inforeg.solve.dense.told import Told
 
 # How far from a voxel the patches lie that its descriptor compares, in voxels of the level. Two, as the descriptor has
 # it by itself, leaves a quarter more error where a patient is warped.

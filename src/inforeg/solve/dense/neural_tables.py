@@ -9,7 +9,8 @@ from torch import Tensor
 
 from inforeg.metrics.local_mine import partners_nearby
 from inforeg.metrics.statistics_network import StatisticsNetwork
-from inforeg.solve.dense.tables import BINS, JointTables, Places, Told
+from inforeg.solve.dense.tables import BINS, JointTables, Places
+from inforeg.solve.dense.told import Told
 
 _HIDDEN = 32
 # Pairs of voxels that a step of the network looks at.

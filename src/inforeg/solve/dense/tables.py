@@ -1,12 +1,12 @@
 """What two intensities tell of each other, from tables counted in many places of the image."""
 
-from dataclasses import dataclass
 from math import ceil, exp, pi, prod, sqrt
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from inforeg.solve.dense.told import Told
 from inforeg.space import Grid
 
 # Bins of the tables, and the standard deviation of their smoothing, in bins.
@@ -16,19 +16,6 @@ _SMOOTHING = 1.0
 _BORROWED = 0.05
 # Samples a table is counted from: more do not change what is read from it.
 _COUNTED = 400_000
-
-
-@dataclass(frozen=True, eq=False)
-class Told:
-    """What the images tell of a displacement, voxel by voxel.
-
-    `slope` is how much the log-likelihood of the fixed voxel grows with the warped intensity, in nats per bin;
-    `curvature` the square of that to be expected for its fixed intensity. `nats` is the information per voxel.
-    """
-
-    slope: Tensor
-    curvature: Tensor
-    nats: float
 
 
 class Places:

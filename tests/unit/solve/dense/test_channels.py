@@ -8,7 +8,7 @@ from torch import Tensor
 from inforeg.image import Image
 from inforeg.solve.dense.lattice import Lattice
 from inforeg.solve.dense.level import Look
-from inforeg.solve.dense.tables import Told
+from inforeg.solve.dense.told import Told
 from inforeg.space import Grid
 from inforeg.transforms import Linear
 

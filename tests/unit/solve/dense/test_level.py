@@ -11,7 +11,8 @@ from inforeg.image.sample import in_mask
 from inforeg.solve.dense.contrast import LocalContrast
 from inforeg.solve.dense.lattice import Lattice
 from inforeg.solve.dense.level import Look
-from inforeg.solve.dense.tables import JointTables, Places, Told
+from inforeg.solve.dense.tables import JointTables, Places
+from inforeg.solve.dense.told import Told
 from inforeg.space import Grid
 from inforeg.transforms import Composite, Displacement, Linear
 

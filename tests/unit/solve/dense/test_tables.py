@@ -7,7 +7,8 @@ from scipy.ndimage import correlate1d
 from torch import Tensor
 
 from inforeg.solve.dense import tables
-from inforeg.solve.dense.tables import BINS, JointTables, Places, Told
+from inforeg.solve.dense.tables import BINS, JointTables, Places
+from inforeg.solve.dense.told import Told
 from inforeg.space import Grid
 
 SHAPE = (60, 70)
