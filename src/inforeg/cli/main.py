@@ -18,6 +18,7 @@ from inforeg.cli.apply import apply
 from inforeg.cli.apply_points import apply_points
 from inforeg.cli.bench_ditr import ditr
 from inforeg.cli.bench_keymorph import keymorph
+from inforeg.cli.bench_p_emd import p_emd
 from inforeg.cli.bench_vm_mine import vm_mine
 from inforeg.cli.compose import compose
 from inforeg.cli.convert import convert
@@ -66,7 +67,7 @@ for command in (
 ):
     app.command(epilog=EPILOG)(command)
 # And so is a benchmark.
-for benchmark in (bench.drmime, bench.kidney, bench.deformable, vm_mine, keymorph, ditr):
+for benchmark in (bench.drmime, bench.kidney, bench.deformable, vm_mine, keymorph, ditr, p_emd):
     bench.app.command(epilog=EPILOG)(benchmark)
 app.add_typer(models.app, name="models", epilog=EPILOG)
 app.add_typer(bench.app, name="bench", epilog=EPILOG)

@@ -35,8 +35,6 @@ KINDS = ("translation", "rigid", "similarity", "affine")
 _FEW, _TRIED, _WITHIN = 200, 3, 0.4
 _TURNS = {2: 72, 3: 600}
 _AT_A_GLANCE = 60
-# Further off than this share of the object's radius is elsewhere.
-_ELSEWHERE = 0.1
 # How far aside a peak is compared with, in the last network's voxels.
 _ASIDE = 6
 # Voxels larger than the last network's by more than this are worth a note.
@@ -127,12 +125,16 @@ class Ditr(DitrSettings):
             self._first(run, candidate, first) for candidate in self._starts(run, pair, start, generator)
         ]
         tried.sort(key=lambda attempt: -attempt.told)
-        best = tried[0]
+        later = [n for n in range(first + 1, run.stages) if not run.seen_later(n)]
+        apart = [a for a in tried if a is tried[0] or run.elsewhere(a.end, tried[0].end)]
+        if len(apart) > 1 and later:
+            # What the coarsest network takes for likely in two places, the next one tells apart.
+            tried = [self._next(run, attempt, later[0]) for attempt in apart]
+            tried.sort(key=lambda attempt: -attempt.told)
+            later = later[1:]
         margin = _margin(run, tried) if start is None and self.init in ("auto", "search", "moments") else None
-        stages = [best.stage]
-        for number in range(first + 1, run.stages):
-            if number + 1 < run.stages and run.same_sight(number, number + 1):
-                continue
+        stages = [*tried[0].stages]
+        for number in later:
             report("stages", 0.2 + 0.7 * number / run.stages)
             stages.append(self._stage(run, number, stages[-1].transform))
         report("check", 0.95)
@@ -175,15 +177,21 @@ class Ditr(DitrSettings):
         )
         kept: list[Candidate] = []
         for candidate in told:
-            near = (run.apart_mm(candidate.transform, other.transform) for other in kept)
             close = candidate.information > told[0].information - _WITHIN * abs(told[0].information)
-            if len(kept) < _TRIED and close and all(mm > _ELSEWHERE * run.scene.radius_mm for mm in near):
+            # Where the header puts the images is likely whatever a coarse network makes of it.
+            likely = candidate.origin == "header" or (close and len(kept) < _TRIED)
+            if likely and all(run.elsewhere(candidate.transform, other.transform) for other in kept):
                 kept.append(candidate)
         return kept
 
     def _first(self, run: PatchRun, start: Candidate, stage: int) -> "_Attempt":
         made = self._stage(run, stage, start.transform)
-        return _Attempt(start, made, run.likelihood(stage, "rigid", _FEW).told(made.transform))
+        return _Attempt(start, [made], run.likelihood(stage, "rigid", _FEW).told(made.transform))
+
+    def _next(self, run: PatchRun, attempt: "_Attempt", stage: int) -> "_Attempt":
+        made = self._stage(run, stage, attempt.end)
+        told = run.likelihood(stage, "rigid", _FEW).told(made.transform)
+        return _Attempt(attempt.start, [*attempt.stages, made], told)
 
     def _stage(self, run: PatchRun, number: int, start: Linear) -> LinearStage:
         """One network. The coarsest of several sees too little for a stretch to be told from a turn."""
@@ -229,21 +237,22 @@ class Ditr(DitrSettings):
 
 @dataclass(frozen=True, eq=False)
 class _Attempt:
-    """Where a start has led by the first network, and what that tells there."""
+    """Where a start has led by the first networks, and what the last of them tells there."""
 
     start: Candidate
-    stage: LinearStage
+    stages: list[LinearStage]
     told: float
+
+    @property
+    def end(self) -> Linear:
+        """Where it is by now."""
+        return self.stages[-1].transform
 
 
 def _margin(run: PatchRun, tried: list[_Attempt]) -> float:
     """The best attempt's lead over those that ended elsewhere."""
     best = tried[0]
-    rivals = [
-        other.told
-        for other in tried[1:]
-        if run.apart_mm(best.stage.transform, other.stage.transform) > _ELSEWHERE * run.scene.radius_mm
-    ]
+    rivals = [other.told for other in tried[1:] if run.elsewhere(best.end, other.end)]
     return 1 - max([0.0, *rivals]) / max(best.told, 1e-9)
 
 

@@ -14,15 +14,16 @@ def bytes_of(model: str) -> int:
     return prod(canonical.shape) * net.bytes_a_voxel()
 
 
-def model_for(model: str, kind: type[Net], does: str, fixed: Image) -> ModelFile:
-    """A model of a kind of network, which is said by what it `does`, on the device of an image of its dimension.
+def model_for(model: str, kind: type[Net] | tuple[type[Net], ...], do: str, fixed: Image) -> ModelFile:
+    """A model of a kind of network, or one of several kinds, said by what they `do`, on the device of an image of its
+    dimension.
 
     Raises `ReadError` for a file that is no model, `UsageError` for one of another kind, and `PairError` for an image
     of another dimension.
     """
     found = read_model(model_path(model), fixed.data.device)
     if not isinstance(found.net, kind):
-        raise UsageError(f"expected a model that {does}, and {model} is of kind {found.kind}")
+        raise UsageError(f"expected a model that {do}, and {model} is of kind {found.kind}")
     ndim = found.net.settings.ndim
     if fixed.grid.ndim != ndim:
         raise PairError(

@@ -11,14 +11,16 @@ from inforeg.image import Image
 from inforeg.image.coarse import object_of
 from inforeg.methods.deformable import Before, deformable
 from inforeg.methods.dense import Anatomies, DenseRun
+from inforeg.methods.displaced import displaced
 from inforeg.methods.learnt import bytes_of, model_for
 from inforeg.methods.linear import LinearMethod
 from inforeg.methods.method import Progress
 from inforeg.methods.pair import prepare_pair
 from inforeg.methods.result import Result, Stage
 from inforeg.methods.starting import Init, find_start
-from inforeg.nets import VelocityNet
-from inforeg.nets.canonical import Canonical, seen_on
+from inforeg.nets import DisplacementNet, VelocityNet
+from inforeg.nets.canonical import seen_on
+from inforeg.nets.files import ModelFile
 from inforeg.settings import Settings
 from inforeg.transforms import Linear, Velocity
 
@@ -79,9 +81,7 @@ class Network(NetworkSettings):
             raise UsageError("expected an affine transform to start from, got a projective one; give another")
         began = perf_counter()
         report = progress or (lambda _name, _share: None)
-        model = model_for(self.model, VelocityNet, "says velocities", fixed)
-        net = model.net
-        assert isinstance(net, VelocityNet)
+        model = model_for(self.model, (VelocityNet, DisplacementNet), "says where things move", fixed)
         pair = prepare_pair(fixed, moving, fixed_mask, moving_mask)
         generator = torch.Generator().manual_seed(self.seed)
         stages: list[Stage] = []
@@ -96,7 +96,7 @@ class Network(NetworkSettings):
             found = find_start(pair, self.init, "rigid", start, generator)
             given = found.best.transform
         report("network", 0.6)
-        velocity, said = _look(net, model.canonical, fixed, moving, given)
+        velocity, said = _look(model, fixed, moving, given)
         anatomies: Anatomies = "two" if model.between_subjects else "one"
         run = DenseRun(pair, given, None, generator, anatomies=anatomies)
         stage, more = run.refined(
@@ -120,10 +120,12 @@ class Network(NetworkSettings):
 
 
 @torch.no_grad()
-def _look(
-    net: VelocityNet, canonical: Canonical, fixed: Image, moving: Image, linear: Linear
-) -> tuple[Velocity, list[str]]:
+def _look(model: ModelFile, fixed: Image, moving: Image, linear: Linear) -> tuple[Velocity, list[str]]:
     """What the network says of a pair: a velocity field in the fixed image's world, and what to note of it."""
+    net, canonical = model.net, model.canonical
+    if isinstance(net, DisplacementNet):
+        return displaced(net, canonical.spacing_mm, fixed, moving, linear, object_of(fixed)), []
+    assert isinstance(net, VelocityNet)
     object = object_of(fixed)
     centre, radius = object.centre_mm, object.radius_mm
     grid = canonical.around(centre)

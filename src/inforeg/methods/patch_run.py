@@ -20,6 +20,8 @@ _TOLERANCE, _STEPS = 0.05, 20
 # Or when a step promises less than this (nats per patch); where another network follows, less exactly.
 _GAIN, _GAIN_BEFORE = 1e-4, 1e-3
 _DAMPING = 0.05
+# Transforms further apart than this share of the object's radius are two answers.
+_ELSEWHERE = 0.1
 # The longest step, in the stage's voxels.
 _LONGEST = 3.0
 
@@ -50,10 +52,10 @@ class PatchRun:
         """How many networks there are."""
         return len(self.metric.settings.stages)
 
-    def same_sight(self, one: int, other: int) -> bool:
-        """Whether two stages see alike: the later one has then learnt the same from pairs that lay better."""
+    def seen_later(self, stage: int) -> bool:
+        """Whether the next stage sees alike: it has then learnt the same from pairs that lay better."""
         stages = self.metric.settings.stages
-        return stages[one] == stages[other]
+        return stage + 1 < len(stages) and stages[stage] == stages[stage + 1]
 
     def likelihood(self, stage: int, name: str, places: int | None = None) -> PatchLikelihood:
         """That of a stage, along a group of transforms."""
@@ -106,6 +108,10 @@ class PatchRun:
             damping=_DAMPING,
             least_gain=least_gain,
         )
+
+    def elsewhere(self, one: Linear, other: Linear) -> bool:
+        """Whether two transforms lie so far apart that they are two answers."""
+        return self.apart_mm(one, other) > _ELSEWHERE * self.scene.radius_mm
 
     def apart_mm(self, one: Linear, other: Linear) -> float:
         """Root mean square distance between where two transforms take the points of the object's ball."""

@@ -13,20 +13,22 @@ from safetensors.torch import save_file
 from inforeg.errors import InforegError, ReadError, UsageError
 from inforeg.io import atomic_path
 from inforeg.nets.canonical import Canonical
+from inforeg.nets.displacement_net import DisplacementNet, DisplacementNetSettings
 from inforeg.nets.keypoint_net import KeypointNet, KeypointNetSettings
 from inforeg.nets.patch_net import PatchMetric, PatchMetricSettings
 from inforeg.nets.velocity_net import VelocityNet, VelocityNetSettings
 
 FORMAT = 1
-VELOCITY, KEYPOINTS, PATCHES = "velocity", "keypoints", "patches"
+VELOCITY, KEYPOINTS, PATCHES, DISPLACEMENTS = "velocity", "keypoints", "patches", "displacements"
 _KEY = "inforeg"
-Net = VelocityNet | KeypointNet | PatchMetric
-NetSettings = VelocityNetSettings | KeypointNetSettings | PatchMetricSettings
+Net = VelocityNet | KeypointNet | PatchMetric | DisplacementNet
+NetSettings = VelocityNetSettings | KeypointNetSettings | PatchMetricSettings | DisplacementNetSettings
 # A kind of network is a line here.
 _KINDS: dict[str, tuple[type[NetSettings], type[Net]]] = {
     VELOCITY: (VelocityNetSettings, VelocityNet),
     KEYPOINTS: (KeypointNetSettings, KeypointNet),
     PATCHES: (PatchMetricSettings, PatchMetric),
+    DISPLACEMENTS: (DisplacementNetSettings, DisplacementNet),
 }
 
 

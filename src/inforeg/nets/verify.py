@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from inforeg.errors import ReadError
+from inforeg.nets.displacement_net import DisplacementNet
 from inforeg.nets.files import ModelFile
 from inforeg.nets.keypoint_net import KeypointNet
 from inforeg.nets.patch_net import PatchMetric
@@ -17,12 +18,19 @@ def tried(model: ModelFile) -> dict[str, float]:
     """Let a network look at a noisy ball, or two of them; raises `ReadError` where what it says makes no sense.
 
     Returns the seconds it took, its number of parameters, and how far it moves things, or how far its points lie from
-    the ball's middle, on average and at most, in mm; of a metric the logit of each of its networks.
+    the ball's middle, on average and at most, in mm; of a metric the logit of each of its networks, of
+    displacements how far each classifier takes the balls to be apart, in voxels.
     """
     began = perf_counter()
     if isinstance(model.net, PatchMetric):
         return {
             **_tells(model, model.net),
+            "seconds": perf_counter() - began,
+            "parameters": float(model.parameters),
+        }
+    if isinstance(model.net, DisplacementNet):
+        return {
+            **_places(model, model.net),
             "seconds": perf_counter() - began,
             "parameters": float(model.parameters),
         }
@@ -72,6 +80,18 @@ def _tells(model: ModelFile, net: PatchMetric) -> dict[str, float]:
             f"the model in {model.path} says NaN or infinity of a plain pair of patches; train it again"
         )
     return {f"logit_{number}": float(logit) for number, logit in enumerate(logits, start=1)}
+
+
+def _places(model: ModelFile, net: DisplacementNet) -> dict[str, float]:
+    """How far both classifiers take two balls to be apart, in voxels."""
+    pair = [_ball(model, size, 1)[:, 0] for size in (0.5, 0.6)]
+    beliefs = net.beliefs(net(*pair)[:, 0])
+    if not bool(torch.isfinite(beliefs).all()):
+        raise ReadError(
+            f"the model in {model.path} says NaN or infinity of a plain pair of patches; train it again"
+        )
+    means = beliefs.double() @ net.settings.displacements().to(beliefs.device)
+    return {f"voxels_{number}": float(mean.norm()) for number, mean in enumerate(means, start=1)}
 
 
 def _ball(model: ModelFile, size: float, channels: int) -> Tensor:

@@ -11,7 +11,8 @@ from pydantic import Field, model_validator
 from inforeg.errors import UsageError
 from inforeg.nets import KeypointNetSettings, VelocityNetSettings
 from inforeg.nets.canonical import Canonical
-from inforeg.nets.files import KEYPOINTS, PATCHES, VELOCITY
+from inforeg.nets.displacement_net import DisplacementNetSettings
+from inforeg.nets.files import DISPLACEMENTS, KEYPOINTS, PATCHES, VELOCITY
 from inforeg.nets.patch_net import PatchMetricSettings, PatchNetSettings, PatchStage, Widths
 from inforeg.settings import Settings, toml_value
 from inforeg.train.recipe import AtLeastZero, Positive, Recipe, RunRecipe
@@ -176,10 +177,77 @@ class PatchRecipe(RunRecipe):
         return super().pauses_after(done) or done % self.of_each == 0
 
 
+class DisplacementRecipe(RunRecipe):
+    """p-EMD: what a `DisplacementNet` is taught in one contrast, and carried to another with."""
+
+    network: Literal["displacements"] = "displacements"
+    """What is trained: `displacements`, a network that tells by which of some displacements two patches are apart."""
+    net: DisplacementNetSettings = DisplacementNetSettings()
+    """The network, its patches and its displacements."""
+    spacing_mm: Positive = 1.0
+    """The voxels of the images that patches are cut from; in 2-D pictures mostly 1 pixel."""
+    target: tuple[str, ...] = ()
+    """Contrasts of the moving image in pairs of which no displacement is known; none: nothing is adapted."""
+    discrepancy: Literal["none", "l1", "swd", "pemd", "pemd+swd"] = "pemd+swd"
+    """How the two classifiers' beliefs are compared: `none` does not adapt, `l1` is the mean absolute difference, `swd`
+    the sliced Wasserstein distance, `pemd` the projected earth mover's."""
+    directions: Annotated[int, Field(ge=1)] = 16
+    """Directions that `pemd` projects onto."""
+    span_deg: Annotated[float, Field(gt=0, le=180)] = 180.0
+    """Over what angle they are spread in 2-D; 90 as published."""
+    projections: Annotated[int, Field(ge=1)] = 128
+    """Directions that `swd` projects onto, of all probabilities."""
+    teach_both: bool = False
+    """Whether the features are taught by both classifiers; as published, by the first one alone."""
+    anchored: bool = True
+    """Whether both classifiers keep to what is known while they are driven apart."""
+    feature_steps: Annotated[int, Field(ge=1)] = 4
+    """Steps that bring the beliefs together again, by the features, after each that drives them apart."""
+    evenness: AtLeastZero = 0.0
+    """Weight of how far the beliefs about all pairs of a step are from even, as displacements are drawn evenly."""
+    target_known: bool = False
+    """Whether the displacements of `target` pairs are taught as well: no adaptation, but what it could come to."""
+    patches: Annotated[int, Field(ge=2)] = 16
+    """Patches that are cut of a pair of images at a time."""
+    batch: Annotated[int, Field(ge=1)] = 4
+    """Pairs of images a step."""
+    rotation_deg: AtLeastZero = 10.0
+    """How far patches are turned, both of a pair alike."""
+    contrast: AtLeastZero = 0.15
+    """How far the contrast of both images is bent: the deviation of the logarithm of an exponent."""
+    noise: AtLeastZero = 0.05
+    """Standard deviation of noise."""
+    weight_decay: AtLeastZero = 5e-4
+    """How weights are drawn to zero: a term of Adam's slopes."""
+    steps: Annotated[int, Field(ge=1)] = 6000
+    """Steps of the optimiser: with the default `feature_steps` every sixth is taught what is known."""
+
+    @model_validator(mode="after")
+    def _has_a_target(self) -> "DisplacementRecipe":
+        if not self.target and (self.adapts or self.target_known):
+            raise ValueError('expected target to name the contrasts to adapt to; or say discrepancy = "none"')
+        return self
+
+    @property
+    def adapts(self) -> bool:
+        """Whether there is anything to adapt."""
+        return self.discrepancy != "none"
+
+    @property
+    def canonical(self) -> Canonical:
+        """A patch."""
+        return Canonical(shape=(self.net.patch,) * self.net.ndim, spacing_mm=self.spacing_mm)
+
+    def phase_of(self, step: int) -> int:
+        """What a step is for: 0 teaches what is known, 1 drives the beliefs apart, 2 brings them together."""
+        return min(step % (2 + self.feature_steps), 2) if self.adapts else 0
+
+
 RECIPES: dict[str, type[RunRecipe]] = {
     VELOCITY: VelocityRecipe,
     KEYPOINTS: KeypointRecipe,
     PATCHES: PatchRecipe,
+    DISPLACEMENTS: DisplacementRecipe,
 }
 
 

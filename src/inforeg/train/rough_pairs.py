@@ -60,7 +60,7 @@ def read_pairs(recipe: PatchRecipe, scans: Sequence[Scan], device: torch.device)
 
     def levels(scan: Scan, image: Image | None = None) -> list[Image]:
         if scan not in seen:
-            whole = _read(scan, recipe) if image is None else image
+            whole = read_plain(scan, recipe.ndim_of_images) if image is None else image
             seen[scan] = [level.to(device) for level in patch_levels(whole, recipe.net.spacings_mm)]
         return seen[scan]
 
@@ -71,7 +71,7 @@ def read_pairs(recipe: PatchRecipe, scans: Sequence[Scan], device: torch.device)
             others = [scan for scan in own if scan.contrast in moving and scan is not one]
             if not others:
                 continue
-            whole = _read(one, recipe)
+            whole = read_plain(one, recipe.ndim_of_images)
             there = object_of(whole)
             places = Stratified.around(there, coarse_of(whole), rim=1)
             for other in others:
@@ -88,16 +88,16 @@ def read_pairs(recipe: PatchRecipe, scans: Sequence[Scan], device: torch.device)
     return found
 
 
-def _read(scan: Scan, recipe: PatchRecipe) -> Image:
+def read_plain(scan: Scan, ndim: int) -> Image:
+    """The image of a scan. Raises `ReadError` where it cannot be read or has other axes than the recipe says."""
     assert scan.image is not None
     try:
         image = read_image(scan.image)
     except InforegError as error:
         raise ReadError(f"cannot read {scan.name}: {error}") from error
-    if image.grid.ndim != recipe.ndim_of_images:
+    if image.grid.ndim != ndim:
         raise ReadError(
-            f"expected images of {recipe.ndim_of_images} axes, as the recipe says, and {scan.image} has"
-            f" {image.grid.ndim}"
+            f"expected images of {ndim} axes, as the recipe says, and {scan.image} has {image.grid.ndim}"
         )
     return image
 
@@ -133,7 +133,7 @@ class PatchSource:
         dithered = centres + recipe.stages[stage][1] ** 0.5 * shift
         one = cut(fixed, patch_voxels(fixed.grid, eye, centres, lattice, device))
         other = cut(moving, patch_voxels(moving.grid, matrix, dithered, lattice, device))
-        one, other = self._shaded(one, generator), self._shaded(other, generator)
+        one, other = (shaded(p, recipe.contrast, recipe.noise, generator) for p in (one, other))
         by = 1 + int(torch.randint(count - 1, (), generator=generator))
         both = torch.cat((torch.stack((one, other), 1), torch.stack((one, other.roll(by, 0)), 1)))
         return both.reshape(2 * count, 2, *[self.patch] * d)
@@ -143,20 +143,23 @@ class PatchSource:
         recipe, d = self.recipe, self.recipe.ndim_of_images
         turn = self.turns[int(torch.randint(_TURNS, (), generator=generator))]
         if recipe.rotation_deg < 180:
-            turn = _within(turn, recipe.rotation_deg)
+            turn = within(turn, recipe.rotation_deg)
         if recipe.flip and uniform(generator) < 0.5:
             turn = turn * torch.tensor([-1.0, *[1.0] * (d - 1)], dtype=torch.float64)
         return turn
 
-    def _shaded(self, patches: Tensor, generator: torch.Generator) -> Tensor:
-        recipe = self.recipe
-        bend = float(torch.exp(recipe.contrast * torch.randn((), generator=generator)))
-        noise = torch.randn(patches.shape, generator=generator).to(patches.device)
-        level = recipe.noise * uniform(generator)
-        return patches.clamp(min=0) ** bend + level * noise
+
+def shaded(
+    patches: Float[Tensor, "n p"], contrast: float, noise: float, generator: torch.Generator
+) -> Float[Tensor, "n p"]:
+    """Patches of one image with another contrast, and noise, as another scanner would have them."""
+    bend = float(torch.exp(contrast * torch.randn((), generator=generator)))
+    grain = torch.randn(patches.shape, generator=generator).to(patches.device)
+    level = noise * uniform(generator)
+    return patches.clamp(min=0) ** bend + level * grain
 
 
-def _within(turn: Float[Tensor, "d d"], limit_deg: float) -> Float[Tensor, "d d"]:
+def within(turn: Float[Tensor, "d d"], limit_deg: float) -> Float[Tensor, "d d"]:
     """A rotation about the same axis, its angle scaled down from half a turn at most to the limit."""
     from scipy.spatial.transform import Rotation
 

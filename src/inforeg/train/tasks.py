@@ -6,12 +6,13 @@ from pathlib import Path
 import torch
 
 from inforeg.errors import UsageError
+from inforeg.train.displacement_task import DisplacementTask
 from inforeg.train.keypoint_task import KeypointTask
 from inforeg.train.listing import Scan
 from inforeg.train.patch_task import PatchTask
 from inforeg.train.prepared import prepare
 from inforeg.train.recipe import Recipe, RunRecipe
-from inforeg.train.recipes import KeypointRecipe, PatchRecipe, VelocityRecipe
+from inforeg.train.recipes import DisplacementRecipe, KeypointRecipe, PatchRecipe, VelocityRecipe
 from inforeg.train.task import Task
 from inforeg.train.velocity_task import VelocityTask
 
@@ -30,6 +31,8 @@ def task_of(recipe: RunRecipe, scans: Sequence[Scan], folder: Path, device: torc
     """The task of a recipe, on scans that were made ready."""
     if isinstance(recipe, PatchRecipe):
         return PatchTask(recipe, scans, device)
+    if isinstance(recipe, DisplacementRecipe):
+        return DisplacementTask(recipe, scans, device)
     if isinstance(recipe, VelocityRecipe | KeypointRecipe):
         prepared = prepare(scans, recipe, folder / _PREPARED)
         make = VelocityTask if isinstance(recipe, VelocityRecipe) else KeypointTask

@@ -61,7 +61,7 @@ def test_what_is_no_model_is_refused_in_a_line(tmp_path, path):
     ("values", "said"),
     [
         ({"format": 99}, "renew it"),
-        ({"kind": "displacements"}, "kind velocity or keypoints"),
+        ({"kind": "splines"}, "kind velocity or keypoints"),
         ({"net": {"ndim": 3}}, "does not hold the model"),
         ({"net": {"ndims": 2}}, "does not hold the model"),
         ({"net": None}, "does not hold the model"),

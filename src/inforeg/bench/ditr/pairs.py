@@ -96,12 +96,12 @@ def write_pairs(data: Path, folder: Path, kind: str) -> Path:
         own = name in LEARNT
         called = Path(name).name
         shifted, blur_mm = kind in ("shifted", "smoothed"), SMOOTHED_MM if kind == "smoothed" else 0.0
-        fixed = edges_of(_t1(data, name)) if kind == "edges" else smooth(_t1(data, name), blur_mm)
+        fixed = edges_of(t1_of(data, name)) if kind == "edges" else smooth(t1_of(data, name), blur_mm)
         rows.append(
             (called, "edges" if kind == "edges" else "T1", _written(fixed, folder / f"{called}_{kind}.nii"))
         )
         for contrast in CONTRASTS if kind == "contrasts" else ("T2",):
-            moving = smooth(patient(data, name, contrast) if own else _made_up(data, name, contrast), blur_mm)
+            moving = smooth(patient(data, name, contrast) if own else made_up(data, name, contrast), blur_mm)
             times = 1 if shifted else _OF_PATIENT if own else _OF_HEAD
             for number in range(times):
                 if shifted:
@@ -133,13 +133,15 @@ def _written(image: Image, path: Path) -> str:
     return path.name
 
 
-def _t1(data: Path, name: str) -> Image:
+def t1_of(data: Path, name: str) -> Image:
+    """The T1 of a patient or a head."""
     return patient(data, name, "T1") if "/" in name else io.read_image(data / f"oasis/{name}_T1.nii.gz")
 
 
-def _made_up(data: Path, head: str, contrast: str) -> Image:
+def made_up(data: Path, head: str, contrast: str) -> Image:
+    """A contrast of a head, painted from its labels and its T1."""
     labels = io.read_labels(data / f"oasis/{head}_labels.nii.gz")
-    return in_contrast(_t1(data, head), labels, contrast, generator_for("ditr-contrast", head, contrast))
+    return in_contrast(t1_of(data, head), labels, contrast, generator_for("ditr-contrast", head, contrast))
 
 
 @lru_cache(maxsize=8)

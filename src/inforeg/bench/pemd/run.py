@@ -1,0 +1,138 @@
+"""Every way of adapting, from every seed: trained a part at a time, and tried on subjects of no part in it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from inforeg.bench.rows import append_row, read_rows
+from inforeg.nets import DisplacementNet, DisplacementNetSettings
+from inforeg.nets.files import read_model
+from inforeg.train.displaced_patches import DisplacedPatches, Domain
+from inforeg.train.listing import read_scans
+from inforeg.train.loop import MODEL, RECIPE, train
+from inforeg.train.machine import Machine
+from inforeg.train.recipes import DisplacementRecipe
+from inforeg.train.source import seeded
+
+# Patches of 72 mm, displacements of up to 38 mm, as published in pixels, on pixels of 2 mm.
+_NET = DisplacementNetSettings(patch=36, reach=19.0)
+_ASKED = 100
+# A way of adapting is one line here: its title, and what its recipe says.
+WAYS: dict[str, tuple[str, dict[str, Any]]] = {
+    "none": ("no adaptation", {"discrepancy": "none"}),
+    "l1": ("classifier discrepancy, mean absolute difference", {"discrepancy": "l1"}),
+    "swd": ("sliced Wasserstein, 128 projections", {"discrepancy": "swd"}),
+    "pemd-2": ("p-EMD, 2 directions", {"discrepancy": "pemd", "directions": 2, "span_deg": 90.0}),
+    "pemd-16": ("p-EMD, 16 directions", {"discrepancy": "pemd"}),
+    "pemd-16+swd": ("p-EMD, 16 directions, and sliced Wasserstein", {"discrepancy": "pemd+swd"}),
+    "pemd-16+swd+even": (
+        "the same, and beliefs held even",
+        {"discrepancy": "pemd+swd", "evenness": 1.0},
+    ),
+    "known": ("displacements of T2 pairs known, which adaptation has not", {"discrepancy": "none"}),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run by then: after `rounds` of teaching, the share of pairs of test subjects told rightly, T1 to T1 (`source`)
+    and T2 to T1 (`target`), by the model that the run would keep, and by what it was chosen (`score`)."""
+
+    way: str
+    seed: int
+    rounds: int
+    seconds: float
+    source: float
+    target: float
+    score: float
+
+
+def key(row: Row) -> tuple[str, int, int]:
+    """What makes a run another one."""
+    return row.way, row.seed, row.rounds
+
+
+def rows_of(path: Path) -> list[Row]:
+    """What is done."""
+    return read_rows(path, Row, key)
+
+
+def recipe_of(way: str, table: Path, seed: int) -> DisplacementRecipe:
+    """How a network is trained that way; how long is left to say."""
+    return DisplacementRecipe(
+        images=str(table),
+        fixed=("T1",),
+        target=("T2",),
+        net=_NET,
+        spacing_mm=2.0,
+        target_known=way == "known",
+        decay=False,
+        seed=seed,
+        **WAYS[way][1],
+    )
+
+
+def run(
+    ways: Sequence[str],
+    seeds: int,
+    rounds: int,
+    parts: int,
+    table: Path,
+    output: Path,
+    threads: int,
+    say: Callable[[str], None],
+) -> None:
+    """Train every way from every seed for so many rounds, in so many parts after each of which it is tried."""
+    path = output / "accuracy.jsonl"
+    done = {key(row) for row in rows_of(path)}
+    for seed in range(seeds):
+        for way in ways:
+            recipe, folder = recipe_of(way, table, seed), output / "runs" / f"{way}-{seed}"
+            of_each = 2 + recipe.feature_steps if recipe.adapts else 1
+            for part in range(1, parts + 1):
+                taught = rounds * part // parts
+                if (way, seed, taught) in done:
+                    continue
+                began = perf_counter()
+                steps = taught * of_each
+                train(
+                    recipe.replace(steps=steps, validate_every=steps, log_every=50),
+                    folder,
+                    resume=(folder / RECIPE).exists(),
+                    machine=Machine("cpu", threads=threads),
+                )
+                seconds = perf_counter() - began
+                net = read_model(folder / MODEL)
+                source, target = (share_right(net.net, recipe, table, d) for d in ("source", "target"))
+                figures = net.card["validation"]
+                score = figures["right"] * figures["agreement"] * figures["evenness"]
+                append_row(path, Row(way, seed, taught, seconds, source, target, score))
+                say(f"{way}, seed {seed}, {taught} rounds: T2 {100 * target:.1f} %, T1 {100 * source:.1f} %")
+
+
+@torch.no_grad()
+def share_right(net: Any, recipe: DisplacementRecipe, table: Path, domain: Domain) -> float:
+    """The share of displacements of test subjects that the first classifier tells; the same pairs for every network."""
+    assert isinstance(net, DisplacementNet)
+    patches = _patches(recipe.replace(discrepancy="none", target_known=False, seed=0), table)
+    right = []
+    for number in range(_ASKED):
+        drawn = patches.draw(domain, "test", seeded(0, 31, number))
+        logits = net.logits(net.maps(drawn.fixed), net.maps(drawn.moving), 0)
+        right.append((logits.argmax(1) == drawn.labels).double().mean())
+    return float(torch.stack(right).mean())
+
+
+_READ: dict[tuple[str, Path], DisplacedPatches] = {}
+
+
+def _patches(recipe: DisplacementRecipe, table: Path) -> DisplacedPatches:
+    """Patches of the slices, which are read once."""
+    plain = str(recipe.to_dict()), table
+    if plain not in _READ:
+        _READ[plain] = DisplacedPatches(recipe, read_scans(table), torch.device("cpu"))
+    return _READ[plain]

@@ -1,0 +1,254 @@
+"""Teaching a network displacements in one contrast, and carrying it to another: p-EMD."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from math import log
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from inforeg.errors import UsageError
+from inforeg.metrics.discrepancy import (
+    AbsoluteDiscrepancy,
+    MeanOfDiscrepancies,
+    ProjectedEarthMover,
+    SlicedWasserstein,
+)
+from inforeg.nets.displacement_net import DisplacementNet
+from inforeg.train.displaced_patches import Displaced, DisplacedPatches, Domain
+from inforeg.train.listing import Scan
+from inforeg.train.pictures import beside, three_times
+from inforeg.train.recipes import DisplacementRecipe
+from inforeg.train.source import seeded
+from inforeg.train.task import Objective
+
+# Pairs of patches to validate on, in each contrast.
+_ASKED = 512
+_TEACH, _APART, _TOGETHER = 0, 1, 2
+
+
+class DisplacementCost(NamedTuple):
+    """What a step minimises; how often the first classifier was right when it was last taught, and how far the two were
+    apart about what is not known when they were last asked, in units of the discrepancy."""
+
+    cost: Tensor
+    right: Tensor
+    apart: Tensor
+
+    def parts(self) -> dict[str, Tensor]:
+        """All three, by name."""
+        return self._asdict()
+
+
+@dataclass(frozen=True)
+class DisplacementFigures:
+    """Figures on pairs held back; those of the target need no displacement to be known.
+
+    `right` is the share of source pairs that the first classifier tells rightly. Of the target pairs `agreement` is the
+    share in which both classifiers name the same displacement, and `evenness` the entropy of what the first one names,
+    as a share of that of an even draw, which it was; both are 1 where nothing is adapted.
+    """
+
+    right: float
+    agreement: float
+    evenness: float
+    pairs: int
+
+    @property
+    def score(self) -> float:
+        """The product of the three: more is better."""
+        return self.right * self.agreement * self.evenness
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    def in_words(self) -> str:
+        """How often it is right, and they agree."""
+        return f"{100 * self.right:.0f} % told rightly, {100 * self.agreement:.0f} % agreed on"
+
+    def score_in_words(self, score: float) -> str:
+        """The product, as a share."""
+        return f"told rightly, agreed on and even: {score:.3f}"
+
+    def doubts(self, step: int, steps: int) -> dict[str, str]:
+        """Classifiers that agree on few displacements."""
+        if step == 0 or self.evenness > 0.8:
+            return {}
+        return {
+            "uneven": f"step {step}: few displacements are named for nearly all pairs of the target (evenness"
+            f" {self.evenness:.2f}; 1 is right): raise evenness, or lower rate"
+        }
+
+
+class DisplacementObjective(Objective):
+    """The network, the discrepancy, and which of the three kinds of step is due."""
+
+    net: DisplacementNet
+
+    def __init__(self, recipe: DisplacementRecipe) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.net = DisplacementNet(recipe.net, seeded(recipe.seed, 20))
+        self.discrepancy = discrepancy_of(recipe) if recipe.adapts else None
+        self.phase = _TEACH
+        self.right, self.apart = torch.zeros(()), torch.zeros(())
+
+    def begin(self, step: int) -> None:
+        """What a step is for decides which weights it may change."""
+        self.phase = self.recipe.phase_of(step)
+        for parameter in self.net.features.parameters():
+            parameter.requires_grad_(self.phase in (_TEACH, _TOGETHER))
+        second = self.recipe.teach_both or not self.recipe.adapts
+        for classifier, taught in zip(self.net.classifiers, (True, second), strict=True):
+            for parameter in classifier.parameters():
+                parameter.requires_grad_(self.phase == _APART or (self.phase == _TEACH and taught))
+        for part in self.modules():
+            if isinstance(part, SlicedWasserstein):
+                part.generator = seeded(self.recipe.seed, 21, step)
+
+    def forward(
+        self,
+        fixed: Float[Tensor, " n *patch"],
+        moving: Float[Tensor, " n *patch"],
+        labels: Int[Tensor, " n"],
+    ) -> DisplacementCost:
+        """The cost of a step. Where beliefs are driven apart the second half of the pairs is of the target, whose
+        labels are not looked at; where they are brought together, all are."""
+        with torch.autocast(fixed.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
+            logits = self.net(fixed, moving)
+        logits = logits.float()
+        if self.phase == _TEACH:
+            both = range(2) if self.recipe.teach_both or not self.recipe.adapts else range(1)
+            cost = torch.stack([self._taught(logits[which], labels) for which in both]).mean()
+            self.right = (logits[0].argmax(1) == labels).float().mean().detach()
+        elif self.phase == _APART:
+            half = len(labels) // 2
+            cost = -self._apart(logits[:, half:])
+            if self.recipe.anchored:
+                cost = cost + sum(self._taught(logits[which, :half], labels[:half]) for which in (0, 1))
+        else:
+            cost = self._apart(logits)
+            self.apart = cost.detach()
+            if self.recipe.evenness:
+                cost = cost + self.recipe.evenness * self._uneven(logits)
+        return DisplacementCost(cost, self.right, self.apart)
+
+    def _taught(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return functional.cross_entropy(self.recipe.net.taught * logits, labels)
+
+    def _apart(self, logits: Tensor) -> Tensor:
+        assert self.discrepancy is not None
+        found: Tensor = self.discrepancy(*self.net.beliefs(logits))
+        return found
+
+    def _uneven(self, logits: Tensor) -> Tensor:
+        """How far the beliefs about all pairs together are from even, in nats."""
+        mean = self.net.beliefs(logits).mean((0, 1))
+        return log(len(mean)) + (mean * mean.log()).sum()
+
+
+class DisplacementTask:
+    """A `DisplacementNet` on patches of known displacements in one contrast, and unknown ones in another."""
+
+    def __init__(self, recipe: DisplacementRecipe, scans: Sequence[Scan], device: torch.device) -> None:
+        self.recipe, self.device = recipe, device
+        self.source = DisplacedPatches(recipe, scans, device)
+        self.objective = DisplacementObjective(recipe).to(device)
+
+    @property
+    def summary(self) -> str:
+        """The displacements, and which contrasts they were taught in and carried to."""
+        recipe = self.recipe
+        first = self.source.of("source", "train")[0].name.partition("_")[2]
+        onto = f", carried to {'/'.join(recipe.target)} by {recipe.discrepancy}" if recipe.adapts else ""
+        return f"{recipe.net.classes} displacements of up to {recipe.net.reach:g} voxels, {first}{onto}"
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether there are pairs to validate on."""
+        return bool(self.source.of("source", "validation"))
+
+    def optimiser(self) -> torch.optim.Optimizer:
+        """Adam, with decay of weights as a term of the slopes; which of them a step changes it is told before."""
+        recipe = self.recipe
+        group = {"params": list(self.objective.net.parameters()), "lr": recipe.rate, "base": recipe.rate}
+        return torch.optim.Adam([group], betas=recipe.betas, weight_decay=recipe.weight_decay)
+
+    def before(self, step: int, optimiser: torch.optim.Optimizer, say: Callable[[str], None]) -> None:
+        """Which weights a step may change. Raises `UsageError` on several devices, which do not allow that."""
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            raise UsageError("a network of displacements is trained on one device; leave out --devices")
+        self.objective.begin(step)
+
+    def batch(self, numbers: Sequence[int]) -> tuple[Any, ...]:
+        """Patches of the pairs with these numbers, as many of the source and the target as the step takes."""
+        recipe, phase = self.recipe, self.objective.phase
+        domains: list[Domain] = [["source"], ["source", "target"], ["target"]][phase]  # type: ignore[assignment]
+        if recipe.target_known:
+            domains = ["source", "target"]
+        drawn = [
+            self.source.draw(domain, "train", seeded(recipe.seed, 22, number, place))
+            for place, domain in enumerate(domains)
+            for number in numbers
+        ]
+        return tuple(_joined(drawn))
+
+    def doubts(self, done: int, lately: dict[str, float]) -> dict[str, str]:
+        """Of the log none: what is taught rises slowly."""
+        return {}
+
+    @torch.no_grad()
+    def validate(self) -> tuple[DisplacementFigures, NDArray[np.uint8]]:
+        """Figures on patches of pairs held back, and how often each displacement is named, in source and target."""
+        net = self.objective.net.eval()
+        one, labels = self._told("source")
+        right = float((one[0].argmax(1) == labels).double().mean())
+        agreement = evenness = 1.0
+        named = [self._counted(one[0])]
+        if self.recipe.adapts and self.source.of("target", "validation"):
+            other, _ = self._told("target")
+            first, second = other.argmax(2)
+            agreement = float((first == second).double().mean())
+            named.append(self._counted(other[0]))
+            share = named[-1] / named[-1].sum()
+            # Even draws of so many are not quite even, either.
+            evenness = float(-(share * share.clamp(min=1e-12).log()).sum() / log(len(share)))
+        figures = DisplacementFigures(right, agreement, evenness, len(labels))
+        side, last = net.settings.labels, named[-1].max()
+        flat = [(n / last.clamp(min=1)).reshape(side, -1).float() for n in named]
+        self.objective.train()
+        return figures, beside([three_times(three_times(tile)) for tile in flat])
+
+    def _told(self, domain: Domain) -> tuple[Tensor, Tensor]:
+        """The logits of both classifiers, and the displacements, of pairs held back."""
+        recipe, found = self.recipe, []
+        for number in range(max(1, _ASKED // recipe.patches)):
+            drawn = self.source.draw(domain, "validation", seeded(recipe.seed, 23, number))
+            found.append((self.objective.net(drawn.fixed, drawn.moving), drawn.labels))
+        return torch.cat([logits for logits, _ in found], 1), torch.cat([labels for _, labels in found])
+
+    def _counted(self, logits: Tensor) -> Tensor:
+        return torch.bincount(logits.argmax(1), minlength=logits.shape[1]).double()
+
+
+def discrepancy_of(recipe: DisplacementRecipe) -> nn.Module:
+    """The discrepancy that a recipe names."""
+    places = recipe.net.displacements() / (2 * recipe.net.reach / (recipe.net.labels - 1))
+    makes: dict[str, Callable[[], nn.Module]] = {
+        "l1": AbsoluteDiscrepancy,
+        "swd": lambda: SlicedWasserstein(recipe.projections),
+        "pemd": lambda: ProjectedEarthMover(places, recipe.directions, recipe.span_deg),
+    }
+    parts = [makes[name]() for name in recipe.discrepancy.split("+")]
+    # Each in units of its own mean: so the same rate serves all.
+    return MeanOfDiscrepancies(parts)
+
+
+def _joined(drawn: Sequence[Displaced]) -> Displaced:
+    return Displaced(*(torch.cat(parts) for parts in zip(*drawn, strict=True)))
