@@ -12,7 +12,7 @@ from inforeg.errors import UsageError
 from inforeg.image import Image
 from inforeg.image.coarse import coarse_of, object_of
 from inforeg.image.patches import cut, patch_lattice, patch_levels, patch_voxels
-from inforeg.solve.sampler import Stratified
+from inforeg.solve.sampler import Stratified, dilate
 from inforeg.solve.search import rotations_2d, rotations_3d
 from inforeg.train.listing import Scan, Split
 from inforeg.train.recipes import DisplacementRecipe
@@ -110,6 +110,17 @@ class DisplacedPatches:
         if scan not in self._images:
             whole = read_plain(scan, self.recipe.net.ndim)
             level = patch_levels(whole, [self.recipe.spacing_mm])[0].to(self.device)
-            places = Stratified.around(object_of(whole), coarse_of(whole), rim=0)
-            self._images[scan] = level, places
+            self._images[scan] = level, self._places(whole)
         return self._images[scan]
+
+    def _places(self, whole: Image) -> Stratified:
+        """Where the middles of patches lie: deepest within the object where its margin leaves nothing."""
+        coarse = coarse_of(whole)
+        mask, spacing = object_of(whole).mask, float(coarse.grid.spacing_mm.mean())
+        for _ in range(round(self.recipe.margin * self.recipe.spacing_mm / spacing)):
+            # What lies at the rim of the image is no rim of the object's.
+            smaller = ~dilate(~mask, 1)
+            if not bool(smaller.any()):
+                break
+            mask = smaller
+        return Stratified(coarse.grid, mask.nonzero().double().cpu())

@@ -96,7 +96,7 @@ class DisplacementObjective(Objective):
         self.recipe = recipe
         self.net = DisplacementNet(recipe.net, seeded(recipe.seed, 20))
         self.discrepancy = discrepancy_of(recipe) if recipe.adapts else None
-        self.phase = _TEACH
+        self.phase, self.both = _TEACH, True
         self.right, self.apart = torch.zeros(()), torch.zeros(())
 
     def begin(self, step: int) -> None:
@@ -104,8 +104,8 @@ class DisplacementObjective(Objective):
         self.phase = self.recipe.phase_of(step)
         for parameter in self.net.features.parameters():
             parameter.requires_grad_(self.phase in (_TEACH, _TOGETHER))
-        second = self.recipe.teach_both or not self.recipe.adapts
-        for classifier, taught in zip(self.net.classifiers, (True, second), strict=True):
+        self.both = self.recipe.teach_both or not self.recipe.adapts or step < self.recipe.head_start
+        for classifier, taught in zip(self.net.classifiers, (True, self.both), strict=True):
             for parameter in classifier.parameters():
                 parameter.requires_grad_(self.phase == _APART or (self.phase == _TEACH and taught))
         for part in self.modules():
@@ -124,12 +124,11 @@ class DisplacementObjective(Objective):
             logits = self.net(fixed, moving)
         logits = logits.float()
         if self.phase == _TEACH:
-            both = range(2) if self.recipe.teach_both or not self.recipe.adapts else range(1)
-            cost = torch.stack([self._taught(logits[which], labels) for which in both]).mean()
+            cost = torch.stack([self._taught(one, labels) for one in logits[: 1 + self.both]]).mean()
             self.right = (logits[0].argmax(1) == labels).float().mean().detach()
         elif self.phase == _APART:
             half = len(labels) // 2
-            cost = -self._apart(logits[:, half:])
+            cost = -self.recipe.strength * self._apart(logits[:, half:])
             if self.recipe.anchored:
                 cost = cost + sum(self._taught(logits[which, :half], labels[:half]) for which in (0, 1))
         else:
@@ -137,6 +136,7 @@ class DisplacementObjective(Objective):
             self.apart = cost.detach()
             if self.recipe.evenness:
                 cost = cost + self.recipe.evenness * self._uneven(logits)
+            cost = self.recipe.strength * cost
         return DisplacementCost(cost, self.right, self.apart)
 
     def _taught(self, logits: Tensor, labels: Tensor) -> Tensor:

@@ -203,10 +203,18 @@ class DisplacementRecipe(RunRecipe):
     """Whether both classifiers keep to what is known while they are driven apart."""
     feature_steps: Annotated[int, Field(ge=1)] = 4
     """Steps that bring the beliefs together again, by the features, after each that drives them apart."""
+    head_start: Annotated[int, Field(ge=0)] = 500
+    """Steps that only teach what is known, by both classifiers, before anything is adapted."""
+    strength: AtLeastZero = 0.1
+    """Weight of the discrepancy, in units of its mean, beside what is known."""
     evenness: AtLeastZero = 0.0
-    """Weight of how far the beliefs about all pairs of a step are from even, as displacements are drawn evenly."""
+    """Weight, beside 1 for the discrepancy, of how uneven the beliefs about all pairs of a step are: displacements are
+    drawn evenly."""
     target_known: bool = False
     """Whether the displacements of `target` pairs are taught as well: no adaptation, but what it could come to."""
+    margin: AtLeastZero = 0.0
+    """How far within the object the middles of patches lie, in voxels. Brains that were cut out have one outline in all
+    contrasts, and a network that sees it learns little else."""
     patches: Annotated[int, Field(ge=2)] = 16
     """Patches that are cut of a pair of images at a time."""
     batch: Annotated[int, Field(ge=1)] = 4
@@ -240,7 +248,9 @@ class DisplacementRecipe(RunRecipe):
 
     def phase_of(self, step: int) -> int:
         """What a step is for: 0 teaches what is known, 1 drives the beliefs apart, 2 brings them together."""
-        return min(step % (2 + self.feature_steps), 2) if self.adapts else 0
+        if not self.adapts or step < self.head_start:
+            return 0
+        return min((step - self.head_start) % (2 + self.feature_steps), 2)
 
 
 RECIPES: dict[str, type[RunRecipe]] = {

@@ -50,6 +50,8 @@ def recipe(folder, **changes):
         "validate_every": 6,
         "log_every": 6,
         "precision": "32",
+        "head_start": 0,
+        "strength": 1.0,
     }
     return DisplacementRecipe(**{**values, **changes})
 

@@ -18,8 +18,10 @@ from inforeg.train.machine import Machine
 from inforeg.train.recipes import DisplacementRecipe
 from inforeg.train.source import seeded
 
-# Patches of 72 mm, displacements of up to 38 mm, as published in pixels, on pixels of 2 mm.
-_NET = DisplacementNetSettings(patch=36, reach=19.0)
+# Patches lie within the brain as far as they can: brains are cut out along the same line in all contrasts, and that
+# alone tells where a patch belongs. So they are smaller than the published ones, and displacements are.
+_NET = DisplacementNetSettings(patch=32, reach=12.0)
+_MARGIN = 26.0
 _ASKED = 100
 # A way of adapting is one line here: its title, and what its recipe says.
 WAYS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -68,7 +70,7 @@ def recipe_of(way: str, table: Path, seed: int) -> DisplacementRecipe:
         fixed=("T1",),
         target=("T2",),
         net=_NET,
-        spacing_mm=2.0,
+        margin=_MARGIN,
         target_known=way == "known",
         decay=False,
         seed=seed,
@@ -92,13 +94,12 @@ def run(
     for seed in range(seeds):
         for way in ways:
             recipe, folder = recipe_of(way, table, seed), output / "runs" / f"{way}-{seed}"
-            of_each = 2 + recipe.feature_steps if recipe.adapts else 1
             for part in range(1, parts + 1):
                 taught = rounds * part // parts
                 if (way, seed, taught) in done:
                     continue
                 began = perf_counter()
-                steps = taught * of_each
+                steps = steps_for(recipe, taught)
                 train(
                     recipe.replace(steps=steps, validate_every=steps, log_every=50),
                     folder,
@@ -112,6 +113,13 @@ def run(
                 score = figures["right"] * figures["agreement"] * figures["evenness"]
                 append_row(path, Row(way, seed, taught, seconds, source, target, score))
                 say(f"{way}, seed {seed}, {taught} rounds: T2 {100 * target:.1f} %, T1 {100 * source:.1f} %")
+
+
+def steps_for(recipe: DisplacementRecipe, rounds: int) -> int:
+    """After how many steps what is known has been taught so often."""
+    if not recipe.adapts:
+        return rounds
+    return min(rounds, recipe.head_start) + max(0, rounds - recipe.head_start) * (2 + recipe.feature_steps)
 
 
 @torch.no_grad()
