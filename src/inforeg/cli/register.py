@@ -1,6 +1,7 @@
 """`inforeg register`: bring one image to another."""
 
 import json as json_text
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -144,7 +145,8 @@ def _refuse_projective(settings: Path, method: str | None) -> None:
 
 
 def _tell(result: Any, output: Path, quiet: bool) -> None:
-    stages = " then ".join(stage.name for stage in result.stages)
+    # A method that climbs by several networks does the same again and again.
+    stages = " then ".join(name for name, _ in groupby(stage.name for stage in result.stages))
     console.say(f"{stages}, {result.seconds:.1f} s: points of the fixed image go to the moving image", quiet)
     for note in result.notes:
         console.say(f"note: {note}", quiet)

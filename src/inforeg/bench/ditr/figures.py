@@ -4,6 +4,7 @@ import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
+from statistics import median
 
 from inforeg.bench.drmime.figures import COLOURS, DASHES
 
@@ -111,7 +112,8 @@ def curves(lines: Sequence[Curve], *, title: str, x_name: str, y_name: str, mark
 
 
 def _box(values: list[float], y: float, place: Callable[[float], float], colour: str) -> list[str]:
-    low, middle, high = (values[round(share * (len(values) - 1))] for share in (0.25, 0.5, 0.75))
+    low, high = (values[round(share * (len(values) - 1))] for share in (0.25, 0.75))
+    middle = median(values)
     reach = 1.5 * (high - low)
     first = min(value for value in values if value >= low - reach)
     last = max(value for value in values if value <= high + reach)
