@@ -133,7 +133,7 @@ def test_what_does_not_go_together_is_said_in_a_line(made_up, model, tmp_path): 
         ir.register(*pair, method=f"{velocities}+linear")
     with pytest.raises(UsageError, match="expected a model that finds keypoints"):
         named("keymorph", "affine", model=str(velocities))(*map(ir.read_image, pair))
-    with pytest.raises(UsageError, match="expected a model that says velocities"):
+    with pytest.raises(UsageError, match="expected a model that says where things move"):
         named("network", "svf", model=str(model))(*map(ir.read_image, pair))
 
 

@@ -232,14 +232,14 @@ class DisplacementRecipe(RunRecipe):
 
     @model_validator(mode="after")
     def _has_a_target(self) -> "DisplacementRecipe":
-        if not self.target and (self.adapts or self.target_known):
-            raise ValueError('expected target to name the contrasts to adapt to; or say discrepancy = "none"')
+        if not self.target and self.target_known:
+            raise ValueError("expected target to name the contrasts whose displacements are known")
         return self
 
     @property
     def adapts(self) -> bool:
         """Whether there is anything to adapt."""
-        return self.discrepancy != "none"
+        return bool(self.target) and self.discrepancy != "none"
 
     @property
     def canonical(self) -> Canonical:

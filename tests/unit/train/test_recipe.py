@@ -20,7 +20,9 @@ def test_the_example_is_a_recipe_with_every_setting_at_its_default(network, tmp_
 
 def test_a_kind_of_network_that_is_not_known_is_said(tmp_path):
     (tmp_path / "r.toml").write_text('images = "a"\nnetwork = "demons"\n', encoding="utf-8")
-    with pytest.raises(UsageError, match="expected network velocity or keypoints or patches, got 'demons'"):
+    with pytest.raises(
+        UsageError, match="expected network velocity or keypoints or patches or displacements, got 'demons'"
+    ):
         read_recipe(tmp_path / "r.toml")
 
 
