@@ -161,7 +161,7 @@ def test_every_set_has_a_metric_and_methods():
 
 @pytest.mark.slow
 def test_from_images_to_tables(data, tmp_path, monkeypatch, capsys):  # noqa: F811
-    """A metric is trained for two steps a stage, two cases are run by it and by one that fails, and nothing twice."""
+    """Metrics are trained for two steps, two cases are run by it and by one that fails, and nothing twice."""
 
     def refuses(_set, _case, _setting):
         raise InforegError("it gave up")
@@ -176,9 +176,7 @@ def test_from_images_to_tables(data, tmp_path, monkeypatch, capsys):  # noqa: F8
     told |= {"ditr": Contestant("", knows), "ditr-plain": Contestant("", refuses, metric="plain")}
     for module in (contestants, runs):
         monkeypatch.setattr(module, "CONTESTANTS", told)
-    taught = replace(
-        training.METRICS["dithered"], stages=((2, 16.0), (1, 0.0)), more={"widths": (4, 4, 4, 4)}
-    )
+    taught = replace(training.METRICS["dithered"], stages=((2, 16.0),), more={"widths": (4, 4, 4, 4)})
     monkeypatch.setitem(training.METRICS, "dithered", taught)
     monkeypatch.setitem(training.METRICS, "plain", taught)
     output = tmp_path / "out"
@@ -192,7 +190,7 @@ def test_from_images_to_tables(data, tmp_path, monkeypatch, capsys):  # noqa: F8
     assert rows[0, "start"].fre_mm == rows[0, "start"].before_mm > 1
     assert rows[1, "ditr-plain"].problem == "it gave up"
     assert (output / "rigid.svg").is_file() and "| ditr | 2 | 0.00 |" in (output / "tables.md").read_text()
-    assert len(read_model(output / "metrics/dithered/model.safetensors").net.nets) == 2
+    assert len(read_model(output / "metrics/dithered/model.safetensors").net.nets) == 1
     assert main(command) == 0 and len(calls) == 2
     assert main(["bench", "ditr", "-o", str(output), "--table-only"]) == 0
     assert "| ditr | 2 | 0.00 |" in capsys.readouterr().out
