@@ -1,5 +1,6 @@
 """`inforeg bench`: measure a method beside the ones it has to beat, on images whose answer is known."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -234,6 +235,15 @@ def folders(output: Path, data: Path | None) -> None:
         raise UsageError(f"--output: expected a folder, and {output} is a file")
     if data is not None and not data.is_dir():
         raise UsageError(f"--data: expected a folder, and {data} is none")
+
+
+def written(output: Path, contents: Mapping[str, str]) -> None:
+    """Write texts by their names into a folder, in place of what is there."""
+    from inforeg.io import atomic_path
+
+    for name, content in contents.items():
+        with atomic_path(output / name, overwrite=True) as temporary:
+            temporary.write_text(content, encoding="utf-8")
 
 
 def names_in(given: str | None) -> list[str]:

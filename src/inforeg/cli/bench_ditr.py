@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from inforeg.cli import console, options
-from inforeg.cli.bench import folders, names_in
+from inforeg.cli.bench import folders, names_in, written
 
 
 def ditr(
@@ -77,7 +77,6 @@ def ditr(
     from inforeg.bench.ditr.table import box_plots, markdown
     from inforeg.bench.ditr.training import trained
     from inforeg.errors import UsageError
-    from inforeg.io import atomic_path
 
     say = partial(console.say, quiet=quiet)
     needed = not table_only
@@ -109,8 +108,7 @@ def ditr(
         run(asked, who if names_in(methods) else [], first, cases, data or output, output, setting, say)
     rows = rows_of(output / "results.jsonl")
     text = markdown(rows)
-    pictures = {f"{name}.svg": svg for name, svg in box_plots(rows).items()}
-    for name, content in ({"tables.md": text, **pictures} if rows else {}).items():
-        with atomic_path(output / name, overwrite=True) as temporary:
-            temporary.write_text(content, encoding="utf-8")
+    if rows:
+        pictures = {f"{name}.svg": svg for name, svg in box_plots(rows).items()}
+        written(output, {"tables.md": text, **pictures})
     console.say(text.rstrip("\n"))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from inforeg.cli import console, options
-from inforeg.cli.bench import folders, names_in
+from inforeg.cli.bench import folders, names_in, written
 
 
 def p_emd(
@@ -56,7 +56,6 @@ def p_emd(
     from inforeg.bench.pemd.slices import write_slices
     from inforeg.bench.pemd.table import markdown, picture
     from inforeg.errors import UsageError
-    from inforeg.io import atomic_path
 
     asked = names_in(ways) or list(WAYS)
     for way in asked:
@@ -73,7 +72,6 @@ def p_emd(
         run(asked, seeds, rounds, parts, write_slices(data, output / "slices"), output, threads, say)
     rows = rows_of(output / "accuracy.jsonl")
     text = markdown(rows)
-    for name, content in ({"tables.md": text, "accuracy.svg": picture(rows)} if rows else {}).items():
-        with atomic_path(output / name, overwrite=True) as temporary:
-            temporary.write_text(content, encoding="utf-8")
+    if rows:
+        written(output, {"tables.md": text, "accuracy.svg": picture(rows)})
     console.say(text.rstrip("\n"))

@@ -22,18 +22,10 @@ def tried(model: ModelFile) -> dict[str, float]:
     displacements how far each classifier takes the balls to be apart, in voxels.
     """
     began = perf_counter()
-    if isinstance(model.net, PatchMetric):
-        return {
-            **_tells(model, model.net),
-            "seconds": perf_counter() - began,
-            "parameters": float(model.parameters),
-        }
-    if isinstance(model.net, DisplacementNet):
-        return {
-            **_places(model, model.net),
-            "seconds": perf_counter() - began,
-            "parameters": float(model.parameters),
-        }
+    if isinstance(model.net, PatchMetric | DisplacementNet):
+        net = model.net
+        told = _tells(model, net) if isinstance(net, PatchMetric) else _places(model, net)
+        return {**told, "seconds": perf_counter() - began, "parameters": float(model.parameters)}
     length = _moves(model, model.net) if isinstance(model.net, VelocityNet) else _points(model, model.net)
     return {
         "seconds": perf_counter() - began,

@@ -183,7 +183,7 @@ class DisplacementTask:
     def before(self, step: int, optimiser: torch.optim.Optimizer, say: Callable[[str], None]) -> None:
         """Which weights a step may change. Raises `UsageError` on several devices, which do not allow that."""
         if torch.distributed.is_available() and torch.distributed.is_initialized():
-            raise UsageError("a network of displacements is trained on one device; leave out --devices")
+            raise UsageError("a network of displacements is trained on one device; leave out --ranks")
         self.objective.begin(step)
 
     def batch(self, numbers: Sequence[int]) -> tuple[Any, ...]:

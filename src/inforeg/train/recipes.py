@@ -239,7 +239,7 @@ class DisplacementRecipe(RunRecipe):
     @property
     def adapts(self) -> bool:
         """Whether there is anything to adapt."""
-        return bool(self.target) and self.discrepancy != "none"
+        return bool(self.target) and not self.target_known and self.discrepancy != "none"
 
     @property
     def canonical(self) -> Canonical:

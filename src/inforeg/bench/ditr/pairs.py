@@ -18,6 +18,7 @@ from inforeg.image import Image, normalise, resample, smooth
 from inforeg.io import atomic_path
 from inforeg.solve.edges import canny
 from inforeg.space import Grid
+from inforeg.train.listing import Split
 from inforeg.transforms import Linear, group
 
 # Of each site one patient is learnt from, and one is tested on. Heads of OASIS, whose T2 and FLAIR are made up, are
@@ -91,15 +92,14 @@ def write_pairs(data: Path, folder: Path, kind: str) -> Path:
     if table.is_file():
         return table
     folder.mkdir(parents=True, exist_ok=True)
-    rows: list[tuple[str, str, str]] = []
+    rows: list[tuple[str, str, str, Split]] = []
     for name in (*LEARNT, *HEADS):
         own = name in LEARNT
         called = Path(name).name
         shifted, blur_mm = kind in ("shifted", "smoothed"), SMOOTHED_MM if kind == "smoothed" else 0.0
         fixed = edges_of(t1_of(data, name)) if kind == "edges" else smooth(t1_of(data, name), blur_mm)
-        rows.append(
-            (called, "edges" if kind == "edges" else "T1", _written(fixed, folder / f"{called}_{kind}.nii"))
-        )
+        seen = "edges" if kind == "edges" else "T1"
+        rows.append((called, seen, _written(fixed, folder / f"{called}_{kind}.nii"), "train"))
         for contrast in CONTRASTS if kind == "contrasts" else ("T2",):
             moving = smooth(patient(data, name, contrast) if own else made_up(data, name, contrast), blur_mm)
             times = 1 if shifted else _OF_PATIENT if own else _OF_HEAD
@@ -110,7 +110,7 @@ def write_pairs(data: Path, folder: Path, kind: str) -> Path:
                     generator = generator_for("ditr-learnt", name, contrast, number)
                     moved = misaligned("rigid", moving.grid.centre_mm, generator)
                 path = folder / f"{called}_{kind}_{contrast}_{number}.nii"
-                rows.append((called, contrast, _written(placed(moving, moved), path)))
+                rows.append((called, contrast, _written(placed(moving, moved), path), "train"))
     return write_table(rows, table)
 
 
@@ -119,12 +119,10 @@ def placed(image: Image, moved: Linear) -> Image:
     return Image(image.data, Grid(image.grid.shape, moved.matrix @ image.grid.voxel_to_world), image.name)
 
 
-def write_table(rows: Sequence[tuple[str, str, str]], table: Path) -> Path:
-    """The table of images to learn from, by subject, contrast and file."""
+def write_table(rows: Sequence[tuple[str, str, str, Split]], table: Path) -> Path:
+    """The table of images to learn from, by subject, contrast, file and split."""
     with atomic_path(table, overwrite=True) as temporary, temporary.open("w", newline="") as file:
-        csv.writer(file).writerows(
-            [("subject", "contrast", "image", "split"), *((*r, "train") for r in rows)]
-        )
+        csv.writer(file).writerows([("subject", "contrast", "image", "split"), *rows])
     return table
 
 

@@ -15,6 +15,7 @@ from inforeg.bench.drmime.changes import generator_for
 from inforeg.bench.drmime.sets_wheel import missing, section
 from inforeg.image import Image, resample
 from inforeg.space import Grid
+from inforeg.train.listing import Split
 from inforeg.transforms import Linear
 
 STAINS = ("haematoxylin", "DAB")
@@ -33,14 +34,14 @@ def write_stains(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     nuclei, antibody = (_half(image, left=True) for image in _picture())
     io.write_image(nuclei, folder / "left_haematoxylin.nii", overwrite=True)
-    rows = [("left", STAINS[0], "left_haematoxylin.nii")]
+    rows: list[tuple[str, str, str, Split]] = [("left", STAINS[0], "left_haematoxylin.nii", "train")]
     for number in range(_LEARNT):
         moved = misaligned(
             "rigid", antibody.grid.centre_mm, generator_for("ditr-stains-learnt", number), _SHARE
         )
         path = folder / f"left_DAB_{number}.nii"
         io.write_image(placed(antibody, moved), path, overwrite=True)
-        rows.append(("left", STAINS[1], path.name))
+        rows.append(("left", STAINS[1], path.name, "train"))
     return write_table(rows, table)
 
 

@@ -12,6 +12,7 @@ from inforeg.bench.rows import append_row, read_rows
 from inforeg.nets import DisplacementNet, DisplacementNetSettings
 from inforeg.nets.files import read_model
 from inforeg.train.displaced_patches import DisplacedPatches, Domain
+from inforeg.train.displacement_task import DisplacementFigures
 from inforeg.train.listing import read_scans
 from inforeg.train.loop import MODEL, RECIPE, train
 from inforeg.train.machine import Machine
@@ -35,7 +36,7 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
         "the same, and beliefs held even",
         {"discrepancy": "pemd+swd", "evenness": 1.0},
     ),
-    "known": ("displacements of T2 pairs known, which adaptation has not", {"discrepancy": "none"}),
+    "known": ("displacements of T2 pairs known, which adaptation has not", {"target_known": True}),
 }
 
 
@@ -71,7 +72,6 @@ def recipe_of(way: str, table: Path, seed: int) -> DisplacementRecipe:
         target=("T2",),
         net=_NET,
         margin=_MARGIN,
-        target_known=way == "known",
         decay=False,
         seed=seed,
         **WAYS[way][1],
@@ -91,6 +91,8 @@ def run(
     """Train every way from every seed for so many rounds, in so many parts after each of which it is tried."""
     path = output / "accuracy.jsonl"
     done = {key(row) for row in rows_of(path)}
+    # The same patches for every network.
+    patches = DisplacedPatches(recipe_of("none", table, 0), read_scans(table), torch.device("cpu"))
     for seed in range(seeds):
         for way in ways:
             recipe, folder = recipe_of(way, table, seed), output / "runs" / f"{way}-{seed}"
@@ -107,10 +109,9 @@ def run(
                     machine=Machine("cpu", threads=threads),
                 )
                 seconds = perf_counter() - began
-                net = read_model(folder / MODEL)
-                source, target = (share_right(net.net, recipe, table, d) for d in ("source", "target"))
-                figures = net.card["validation"]
-                score = figures["right"] * figures["agreement"] * figures["evenness"]
+                model = read_model(folder / MODEL)
+                source, target = (share_right(model.net, patches, d) for d in ("source", "target"))
+                score = DisplacementFigures(**model.card["validation"]).score
                 append_row(path, Row(way, seed, taught, seconds, source, target, score))
                 say(f"{way}, seed {seed}, {taught} rounds: T2 {100 * target:.1f} %, T1 {100 * source:.1f} %")
 
@@ -123,24 +124,12 @@ def steps_for(recipe: DisplacementRecipe, rounds: int) -> int:
 
 
 @torch.no_grad()
-def share_right(net: Any, recipe: DisplacementRecipe, table: Path, domain: Domain) -> float:
-    """The share of displacements of test subjects that the first classifier tells; the same pairs for every network."""
+def share_right(net: Any, patches: DisplacedPatches, domain: Domain) -> float:
+    """The share of displacements of test subjects that the first classifier tells; the same pairs at every call."""
     assert isinstance(net, DisplacementNet)
-    patches = _patches(recipe.replace(discrepancy="none", target_known=False, seed=0), table)
     right = []
     for number in range(_ASKED):
         drawn = patches.draw(domain, "test", seeded(0, 31, number))
         logits = net.logits(net.maps(drawn.fixed), net.maps(drawn.moving), 0)
         right.append((logits.argmax(1) == drawn.labels).double().mean())
     return float(torch.stack(right).mean())
-
-
-_READ: dict[tuple[str, Path], DisplacedPatches] = {}
-
-
-def _patches(recipe: DisplacementRecipe, table: Path) -> DisplacedPatches:
-    """Patches of the slices, which are read once."""
-    plain = str(recipe.to_dict()), table
-    if plain not in _READ:
-        _READ[plain] = DisplacedPatches(recipe, read_scans(table), torch.device("cpu"))
-    return _READ[plain]

@@ -1,6 +1,5 @@
 """Slices of patients and heads in two contrasts, each subject in one split."""
 
-import csv
 from pathlib import Path
 
 import torch
@@ -8,10 +7,10 @@ import torch
 from inforeg import io
 from inforeg.bench.deformable.anatomy import brain_of
 from inforeg.bench.deformable.sets import HEADS
-from inforeg.bench.ditr.pairs import LEARNT, TESTED, made_up, patient, t1_of
+from inforeg.bench.ditr.pairs import LEARNT, TESTED, made_up, patient, t1_of, write_table
 from inforeg.image import Image
-from inforeg.io import atomic_path
 from inforeg.space import Grid
+from inforeg.train.listing import Split
 
 # What is chosen by is one patient and one head; those that are tested on are nothing else.
 _VALIDATED = (LEARNT[1], HEADS[-1])
@@ -28,9 +27,9 @@ def write_slices(data: Path, folder: Path) -> Path:
     if table.is_file():
         return table
     folder.mkdir(parents=True, exist_ok=True)
-    rows = [("subject", "contrast", "image", "split")]
+    rows: list[tuple[str, str, str, Split]] = []
     for name in (*LEARNT, *HEADS, *TESTED):
-        split = "test" if name in TESTED else "validation" if name in _VALIDATED else "train"
+        split: Split = "test" if name in TESTED else "validation" if name in _VALIDATED else "train"
         first = t1_of(data, name)
         second = patient(data, name, "T2") if "/" in name else made_up(data, name, "T2")
         high = brain_of(first).nonzero()[:, 2].double()
@@ -42,9 +41,7 @@ def write_slices(data: Path, folder: Path) -> Path:
                 path = folder / f"{called}_{contrast}.nii"
                 io.write_image(_slice(image, place), path, overwrite=True)
                 rows.append((called, contrast, path.name, split))
-    with atomic_path(table, overwrite=True) as temporary, temporary.open("w", newline="") as file:
-        csv.writer(file).writerows(rows)
-    return table
+    return write_table(rows, table)
 
 
 def _slice(image: Image, place: int) -> Image:

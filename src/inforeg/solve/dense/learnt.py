@@ -84,9 +84,8 @@ class PatchLogits:
 
     def _padded(self, image: Tensor, more: int) -> Tensor:
         half = self.score.patch // 2 + more
-        padded: Tensor = functional.pad(image[None, None], [half, half + 1] * self.ndim, mode="replicate")[
-            0, 0
-        ]
+        room = [half, half + 1] * self.ndim
+        padded: Tensor = functional.pad(image[None, None], room, mode="replicate")[0, 0]
         return padded
 
 

@@ -20,7 +20,6 @@ from inforeg.nets import DisplacementNetSettings
 def fresh():
     yield
     pairs._patient.cache_clear()
-    runs._READ.clear()
 
 
 def test_subjects_are_in_one_split_each_and_contrasts_lie_on_one_another(data, tmp_path):  # noqa: F811
