@@ -21,20 +21,39 @@ def p_emd(
         str | None,
         typer.Option(
             "--ways",
-            help="Ways of adapting, with commas: none, l1, swd, pemd-2, pemd-16, pemd-16+swd, pemd-16+swd+even, known;"
-            " all if none.",
+            help="Ways of adapting, with commas: none, l1, swd, pemd-2, pemd-16, pemd-16+swd, windows, known; all if"
+            " none.",
+        ),
+    ] = None,
+    sets: Annotated[
+        str | None,
+        typer.Option(
+            "--sets",
+            help="Contrasts and patches, with commas: outline, within, within-inverted, flair; the first if none.",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=1000, help="Runs of each way.")] = 5,
+    taught: Annotated[
+        int, typer.Option("--taught", min=1, help="How often a network is taught before it is adapted.")
+    ] = 1200,
     rounds: Annotated[
         int,
         typer.Option(
-            "--rounds", min=1, help="How often each network is taught; adapting takes five steps more."
+            "--rounds",
+            min=1,
+            help="How often it is taught after that, with five other steps between where it adapts.",
         ),
-    ] = 1000,
+    ] = 150,
     parts: Annotated[
         int, typer.Option("--parts", min=1, help="Parts of a run, after each of which it is tried.")
-    ] = 5,
+    ] = 3,
+    dense: Annotated[
+        bool,
+        typer.Option(
+            "--dense",
+            help="Then fields of known warps too, by the networks of the first seed that are there.",
+        ),
+    ] = False,
     table_only: Annotated[
         bool, typer.Option("--table-only", help="Run nothing; make the table of what is done.")
     ] = False,
@@ -52,26 +71,33 @@ def p_emd(
 
     import torch
 
-    from inforeg.bench.pemd.run import WAYS, rows_of, run
+    from inforeg.bench.pemd import dense as fields
+    from inforeg.bench.pemd.run import SETS, WAYS, rows_of, run
     from inforeg.bench.pemd.slices import write_slices
-    from inforeg.bench.pemd.table import markdown, picture
+    from inforeg.bench.pemd.table import markdown, pictures
     from inforeg.errors import UsageError
 
-    asked = names_in(ways) or list(WAYS)
-    for way in asked:
-        if way not in WAYS:
-            raise UsageError(f"--ways: unknown name {way!r}; expected {', '.join(WAYS)}")
+    asked = {"--ways": names_in(ways) or list(WAYS), "--sets": names_in(sets) or list(SETS)[:1]}
+    for flag, known in (("--ways", WAYS), ("--sets", SETS)):
+        for name in asked[flag]:
+            if name not in known:
+                raise UsageError(f"{flag}: unknown name {name!r}; expected {', '.join(known)}")
     if parts > rounds:
         raise UsageError(f"expected at least as many rounds as parts, got {rounds} for {parts}")
     threads = threads or torch.get_num_threads()
     torch.set_num_threads(threads)
+    say = partial(console.say, quiet=quiet)
     if not table_only:
         if data is None:
             raise UsageError("expected --data, the folder of images; or --table-only")
-        say = partial(console.say, quiet=quiet)
-        run(asked, seeds, rounds, parts, write_slices(data, output / "slices"), output, threads, say)
+        table = write_slices(data, output / "slices")
+        run(asked["--sets"], asked["--ways"], seeds, taught, rounds, parts, table, output, threads, say)
     rows = rows_of(output / "accuracy.jsonl")
     text = markdown(rows)
+    if dense and data is not None and not table_only:
+        fields.run(data, output, say)
+    if bent := fields.rows_of(output):
+        text += "\n" + fields.markdown(bent)
     if rows:
-        written(output, {"tables.md": text, "accuracy.svg": picture(rows)})
+        written(output, {"tables.md": text, **pictures(rows)})
     console.say(text.rstrip("\n"))

@@ -32,10 +32,8 @@ class DisplacementNetSettings(Settings):
     """By how much each of these blocks thins its patch."""
     classifier: Widths = (64, 64)
     """Features of each block that looks at what both patches came to, before the labels'."""
-    taught: Annotated[float, Field(gt=0)] = 1.0
-    """By what logits are multiplied to be taught, and to be probabilities; as published 0.1, which learns slowly."""
-    softened: Annotated[float, Field(gt=0)] = 0.1
-    """By what they are multiplied where two classifiers' beliefs are compared: the less, the softer."""
+    scale: Annotated[float, Field(gt=0)] = 1.0
+    """By what logits are multiplied to be probabilities; as published 0.1, with which they take long to grow."""
 
     @model_validator(mode="after")
     def _fits(self) -> "DisplacementNetSettings":
@@ -62,6 +60,11 @@ class DisplacementNetSettings(Settings):
         """How many displacements there are."""
         classes: int = self.displacements().shape[0]
         return classes
+
+    @property
+    def step(self) -> float:
+        """Voxels from one displacement to the next along an axis."""
+        return 2 * self.reach / (self.labels - 1)
 
     def displacements(self) -> Float[Tensor, "k d"]:
         """All of them in voxels, the last axis fastest; float64."""
@@ -128,14 +131,14 @@ class DisplacementNet(nn.Module):
         return found
 
     def beliefs(self, logits: Float[Tensor, " *n k"]) -> Float[Tensor, " *n k"]:
-        """How likely each displacement is, softened, so that differences between beliefs have slopes."""
-        return torch.softmax(self.settings.softened * logits, -1)
+        """How likely each displacement is, by logits."""
+        return torch.softmax(self.settings.scale * logits, -1)
 
     def log_probabilities(
         self, fixed: Float[Tensor, " n *patch"], moving: Float[Tensor, " n *patch"]
     ) -> Tensor:
         """The logarithm of how likely each displacement is `(n, k)`, by both classifiers' logits on average."""
-        return torch.log_softmax(self.settings.taught * self(fixed, moving).mean(0), -1)
+        return torch.log_softmax(self.settings.scale * self(fixed, moving).mean(0), -1)
 
     def _classifier(self, into: int, generator: torch.Generator) -> nn.Module:
         d, blocks = self.settings.ndim, []

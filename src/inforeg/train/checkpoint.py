@@ -67,7 +67,7 @@ def load(folder: Path, objective: Objective, optimiser: torch.optim.Optimizer, r
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise ReadError(f"cannot read the checkpoint {path}: {error}") from None
     mine = recipe.to_dict()
-    free = {"log_every", "validate_every", "validation_pairs", "images", "reference"}
+    free = {"log_every", "validate_every", "validation_pairs", "images", "reference", "start"}
     if not recipe.decay:
         free.add("steps")
     other = [name for name in mine if name not in free and mine[name] != said["recipe"].get(name)]

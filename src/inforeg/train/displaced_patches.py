@@ -31,6 +31,20 @@ class Displaced(NamedTuple):
     labels: Int[Tensor, " n"]
 
 
+class Windows(NamedTuple):
+    """Fixed patches, and of each some moving ones, by whole steps of the grid of displacements apart, which are known:
+    `fixed` `(n, ...)`, `moving` `(n, k, ...)`, `shifts` `(n, k)`, numbers of what `around` tells."""
+
+    fixed: Float[Tensor, "n ..."]
+    moving: Float[Tensor, "n k ..."]
+    shifts: Int[Tensor, "n k"]
+
+
+def around(ndim: int) -> Int[Tensor, "s d"]:
+    """By how many steps along each axis windows may be apart."""
+    return torch.cartesian_prod(*[torch.arange(-1, 2)] * ndim)
+
+
 @dataclass(frozen=True, eq=False)
 class _Pair:
     name: str
@@ -52,6 +66,7 @@ class DisplacedPatches:
         self.recipe, self.device = recipe, device
         net = recipe.net
         self.displacements = net.displacements() * recipe.spacing_mm
+        self.step = net.step * recipe.spacing_mm
         self.lattice = patch_lattice(net.patch, net.ndim, recipe.spacing_mm)
         self.turns = rotations_2d(_TURNS) if net.ndim == 2 else rotations_3d(_TURNS)
         fixed = recipe.fixed or tuple(dict.fromkeys(s.contrast for s in scans if s.image is not None))[:1]
@@ -73,7 +88,24 @@ class DisplacedPatches:
         return [pair for pair in self.pairs[domain] if pair.split == split]
 
     def draw(self, domain: Domain, split: Split, generator: torch.Generator) -> Displaced:
-        """Patches of one pair of images."""
+        """Patches of one pair of images; of those to learn from in the source some with the moving one's contrast
+        inverted, as the recipe says."""
+        fixed, moving, labels, _ = self._draw(domain, split, generator, 0)
+        inverted = self.recipe.inverted if (domain, split) == ("source", "train") else 0.0
+        if inverted:
+            turned = torch.rand(len(labels), generator=generator) < inverted
+            moving[turned.to(moving.device)] *= -1
+        return Displaced(fixed, moving, labels)
+
+    def windows(self, domain: Domain, split: Split, generator: torch.Generator) -> Windows:
+        """Patches of one pair of images, with several windows onto the moving one."""
+        fixed, moving, _, shifts = self._draw(domain, split, generator, self.recipe.windows)
+        return Windows(fixed, moving.reshape(*shifts.shape, *moving.shape[1:]), shifts)
+
+    def _draw(
+        self, domain: Domain, split: Split, generator: torch.Generator, windows: int
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Fixed patches, moving ones, labels, and the numbers of the windows' shifts, if there are any."""
         recipe, d = self.recipe, self.recipe.net.ndim
         pairs = self.of(domain, split)
         pair = pairs[int(torch.randint(len(pairs), (), generator=generator))]
@@ -86,14 +118,19 @@ class DisplacedPatches:
         eye = torch.eye(d + 1, dtype=torch.float64)
         # What is in the middle of the fixed patch then lies at the displacement from that of the moving one.
         aside = centres - self.displacements[labels] @ turn.T
-        shape = (count, *[recipe.net.patch] * d)
+        ways = around(d)
+        shifts = torch.randint(len(ways), (count, windows), generator=generator)
+        if windows:
+            # Nothing of a window's shift follows from where the fixed patch lies: it may leave the grid.
+            aside = (aside[:, None] + self.step * ways[shifts].double() @ turn.T).flatten(0, 1)
+        shape = (-1, *[recipe.net.patch] * d)
 
         def patches(image: Image, middles: Tensor) -> Tensor:
             plain = cut(image, patch_voxels(image.grid, eye, middles, lattice, self.device))
             return shaded(plain, recipe.contrast, recipe.noise, generator).reshape(shape)
 
         fixed, moving = patches(pair.fixed, centres), patches(pair.moving, aside)
-        return Displaced(fixed, moving, labels.to(self.device))
+        return fixed, moving, labels.to(self.device), shifts.to(self.device)
 
     def _pairs(self, scans: Sequence[Scan], fixed: Sequence[str], moving: Sequence[str]) -> list[_Pair]:
         """Every pair of these contrasts of one subject; an image and itself where it is of both."""

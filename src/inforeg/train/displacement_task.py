@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from math import log
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,9 @@ from inforeg.metrics.discrepancy import (
     SlicedWasserstein,
 )
 from inforeg.nets.displacement_net import DisplacementNet
-from inforeg.train.displaced_patches import Displaced, DisplacedPatches, Domain
+from inforeg.nets.files import read_model
+from inforeg.train.consensus import Consensus
+from inforeg.train.displaced_patches import Displaced, DisplacedPatches, Domain, Windows, around
 from inforeg.train.listing import Scan
 from inforeg.train.pictures import beside, three_times
 from inforeg.train.recipes import DisplacementRecipe
@@ -29,12 +32,12 @@ from inforeg.train.task import Objective
 
 # Pairs of patches to validate on, in each contrast.
 _ASKED = 512
-_TEACH, _APART, _TOGETHER = 0, 1, 2
+_TEACH, _APART, _TOGETHER, _WINDOWS = 0, 1, 2, 3
 
 
 class DisplacementCost(NamedTuple):
-    """What a step minimises; how often the first classifier was right when it was last taught, and how far the two were
-    apart about what is not known when they were last asked, in units of the discrepancy."""
+    """What a step minimises; how often the first classifier was right when it was last taught, and how far the two, or
+    windows and what they say together, were apart about what is not known when they were last asked."""
 
     cost: Tensor
     right: Tensor
@@ -95,19 +98,39 @@ class DisplacementObjective(Objective):
         super().__init__()
         self.recipe = recipe
         self.net = DisplacementNet(recipe.net, seeded(recipe.seed, 20))
-        self.discrepancy = discrepancy_of(recipe) if recipe.adapts else None
+        if recipe.start is not None:
+            self.net.load_state_dict(_begun(recipe.start, recipe))
+        self.average = DisplacementNet(recipe.net)
+        self.average.load_state_dict(self.net.state_dict())
+        self.average.requires_grad_(False)
+        by_windows = recipe.discrepancy == "windows"
+        self.discrepancy = discrepancy_of(recipe) if recipe.adapts and not by_windows else None
+        self.consensus = Consensus(recipe.net.labels, around(recipe.net.ndim)) if by_windows else None
         self.phase, self.both = _TEACH, True
         self.right, self.apart = torch.zeros(()), torch.zeros(())
 
+    @property
+    def kept(self) -> DisplacementNet:
+        """The running mean of the weights: what driving apart and bringing together does to them by turns is noise."""
+        return self.average
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        for mean, now in zip(self.average.parameters(), self.net.parameters(), strict=True):
+            mean.lerp_(now, 1 / self.recipe.averaged)
+
     def begin(self, step: int) -> None:
         """What a step is for decides which weights it may change."""
+        self._follow()
         self.phase = self.recipe.phase_of(step)
         for parameter in self.net.features.parameters():
-            parameter.requires_grad_(self.phase in (_TEACH, _TOGETHER))
-        self.both = self.recipe.teach_both or not self.recipe.adapts or step < self.recipe.head_start
+            parameter.requires_grad_(self.phase != _APART)
+        self.both = (
+            self.recipe.teach_both or self.recipe.phase_of(step) == _WINDOWS or not self._adapting(step)
+        )
         for classifier, taught in zip(self.net.classifiers, (True, self.both), strict=True):
             for parameter in classifier.parameters():
-                parameter.requires_grad_(self.phase == _APART or (self.phase == _TEACH and taught))
+                parameter.requires_grad_(self.phase != _TOGETHER and (self.phase != _TEACH or taught))
         for part in self.modules():
             if isinstance(part, SlicedWasserstein):
                 part.generator = seeded(self.recipe.seed, 21, step)
@@ -117,18 +140,24 @@ class DisplacementObjective(Objective):
         fixed: Float[Tensor, " n *patch"],
         moving: Float[Tensor, " n *patch"],
         labels: Int[Tensor, " n"],
+        windows: Windows | None = None,
     ) -> DisplacementCost:
         """The cost of a step. Where beliefs are driven apart the second half of the pairs is of the target, whose
-        labels are not looked at; where they are brought together, all are."""
+        labels are not looked at; where they are brought together, all are. `windows` are of the target."""
         with torch.autocast(fixed.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
             logits = self.net(fixed, moving)
+            told = None if windows is None else self._told(windows)
         logits = logits.float()
-        if self.phase == _TEACH:
+        if self.phase in (_TEACH, _WINDOWS):
             cost = torch.stack([self._taught(one, labels) for one in logits[: 1 + self.both]]).mean()
             self.right = (logits[0].argmax(1) == labels).float().mean().detach()
+            if told is not None and windows is not None and self.consensus is not None:
+                apart = self.consensus(torch.log_softmax(told.float(), -1), windows.shifts)
+                self.apart = apart.detach()
+                cost = cost + self.recipe.weight * apart
         elif self.phase == _APART:
             half = len(labels) // 2
-            cost = -self.recipe.strength * self._apart(logits[:, half:])
+            cost = -self.recipe.weight * self._apart(logits[:, half:])
             if self.recipe.anchored:
                 cost = cost + sum(self._taught(logits[which, :half], labels[:half]) for which in (0, 1))
         else:
@@ -136,11 +165,22 @@ class DisplacementObjective(Objective):
             self.apart = cost.detach()
             if self.recipe.evenness:
                 cost = cost + self.recipe.evenness * self._uneven(logits)
-            cost = self.recipe.strength * cost
+            cost = self.recipe.weight * cost
         return DisplacementCost(cost, self.right, self.apart)
 
     def _taught(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return functional.cross_entropy(self.recipe.net.taught * logits, labels)
+        return functional.cross_entropy(self.recipe.net.scale * logits, labels)
+
+    def _adapting(self, step: int) -> bool:
+        return self.recipe.adapts and step >= self.recipe.head_start
+
+    def _told(self, windows: Windows) -> Tensor:
+        """What both classifiers tell of every window, as logits `(2, n, k, classes)`; fixed patches looked at once."""
+        fixed, moving = self.net.maps(windows.fixed), self.net.maps(windows.moving.flatten(0, 1))
+        fixed = fixed.repeat_interleave(windows.moving.shape[1], 0)
+        logits = torch.stack([self.net.logits(fixed, moving, which) for which in (0, 1)])
+        told: Tensor = self.recipe.net.scale * logits.reshape(2, *windows.shifts.shape, -1)
+        return told
 
     def _apart(self, logits: Tensor) -> Tensor:
         assert self.discrepancy is not None
@@ -189,7 +229,7 @@ class DisplacementTask:
     def batch(self, numbers: Sequence[int]) -> tuple[Any, ...]:
         """Patches of the pairs with these numbers, as many of the source and the target as the step takes."""
         recipe, phase = self.recipe, self.objective.phase
-        domains: list[Domain] = [["source"], ["source", "target"], ["target"]][phase]  # type: ignore[assignment]
+        domains: list[Domain] = [["source"], ["source", "target"], ["target"], ["source"]][phase]  # type: ignore[assignment]
         if recipe.target_known:
             domains = ["source", "target"]
         drawn = [
@@ -197,7 +237,12 @@ class DisplacementTask:
             for place, domain in enumerate(domains)
             for number in numbers
         ]
-        return tuple(_joined(drawn))
+        if phase != _WINDOWS:
+            return tuple(_joined(drawn))
+        seen = [
+            self.source.windows("target", "train", seeded(recipe.seed, 22, number, 1)) for number in numbers
+        ]
+        return (*_joined(drawn), Windows(*(torch.cat(parts) for parts in zip(*seen, strict=True))))
 
     def doubts(self, done: int, lately: dict[str, float]) -> dict[str, str]:
         """Of the log none: what is taught rises slowly."""
@@ -206,7 +251,7 @@ class DisplacementTask:
     @torch.no_grad()
     def validate(self) -> tuple[DisplacementFigures, NDArray[np.uint8]]:
         """Figures on patches of pairs held back, and how often each displacement is named, in source and target."""
-        net = self.objective.net.eval()
+        net = self.objective.kept.eval()
         one, labels = self._told("source")
         right = float((one[0].argmax(1) == labels).double().mean())
         agreement = evenness = 1.0
@@ -230,7 +275,7 @@ class DisplacementTask:
         recipe, found = self.recipe, []
         for number in range(max(1, _ASKED // recipe.patches)):
             drawn = self.source.draw(domain, "validation", seeded(recipe.seed, 23, number))
-            found.append((self.objective.net(drawn.fixed, drawn.moving), drawn.labels))
+            found.append((self.objective.kept(drawn.fixed, drawn.moving), drawn.labels))
         return torch.cat([logits for logits, _ in found], 1), torch.cat([labels for _, labels in found])
 
     def _counted(self, logits: Tensor) -> Tensor:
@@ -248,6 +293,16 @@ def discrepancy_of(recipe: DisplacementRecipe) -> nn.Module:
     parts = [makes[name]() for name in recipe.discrepancy.split("+")]
     # Each in units of its own mean: so the same rate serves all.
     return MeanOfDiscrepancies(parts)
+
+
+def _begun(path: str, recipe: DisplacementRecipe) -> dict[str, Tensor]:
+    """The weights of the model that a run begins with."""
+    net = read_model(Path(path)).net
+    if not isinstance(net, DisplacementNet) or net.settings != recipe.net:
+        raise UsageError(
+            f"start: expected a model of displacements with the recipe's net, and {path} is another"
+        )
+    return net.state_dict()
 
 
 def _joined(drawn: Sequence[Displaced]) -> Displaced:

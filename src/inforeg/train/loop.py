@@ -196,7 +196,7 @@ class _Run:
         return figures, position
 
     def _model(self, position: Position, figures: Figures | None) -> ModelFile:
-        return ModelFile(self.task.objective.net, self.recipe.canonical, self._card(position, figures))
+        return ModelFile(self.task.objective.kept, self.recipe.canonical, self._card(position, figures))
 
     def _card(self, position: Position, figures: Figures | None) -> dict[str, Any]:
         """What a user of the model may ask."""
@@ -213,7 +213,9 @@ class _Run:
             },
             "licence": recipe.licence,
             "notes": recipe.notes,
-            "recipe": {k: v for k, v in recipe.to_dict().items() if k not in ("images", "reference")},
+            "recipe": {
+                k: v for k, v in recipe.to_dict().items() if k not in ("images", "reference", "start")
+            },
             "steps": position.best_step,
             "pairs": position.best_step * recipe.batch * self.fabric.world_size,
             "machine": f"{self.fabric.world_size} x {kind}",

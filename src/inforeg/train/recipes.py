@@ -188,9 +188,17 @@ class DisplacementRecipe(RunRecipe):
     """The voxels of the images that patches are cut from; in 2-D pictures mostly 1 pixel."""
     target: tuple[str, ...] = ()
     """Contrasts of the moving image in pairs of which no displacement is known; none: nothing is adapted."""
-    discrepancy: Literal["none", "l1", "swd", "pemd", "pemd+swd"] = "pemd+swd"
-    """How the two classifiers' beliefs are compared: `none` does not adapt, `l1` is the mean absolute difference, `swd`
-    the sliced Wasserstein distance, `pemd` the projected earth mover's."""
+    discrepancy: Literal["none", "l1", "swd", "pemd", "pemd+swd", "windows"] = "windows"
+    """What is adapted by. Two classifiers' beliefs, compared by their mean absolute difference (`l1`), the sliced
+    Wasserstein distance (`swd`), the projected earth mover's (`pemd`); several windows onto the moving image, shifted
+    by what is known, which are to tell one displacement (`windows`); or `none`, which does not adapt."""
+    start: str | None = None
+    """A model of the same kind to begin with, such as one taught elsewhere that is to be carried to other images."""
+    inverted: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of the moving patches whose contrast is inverted where displacements are known: what is bright in one
+    contrast is often dark in another. As published 0."""
+    windows: Annotated[int, Field(ge=2)] = 4
+    """Windows of each patch of the moving image, for `windows`."""
     directions: Annotated[int, Field(ge=1)] = 16
     """Directions that `pemd` projects onto."""
     span_deg: Annotated[float, Field(gt=0, le=180)] = 180.0
@@ -202,14 +210,18 @@ class DisplacementRecipe(RunRecipe):
     anchored: bool = True
     """Whether both classifiers keep to what is known while they are driven apart."""
     feature_steps: Annotated[int, Field(ge=1)] = 4
-    """Steps that bring the beliefs together again, by the features, after each that drives them apart."""
+    """Steps that bring the beliefs together again, by the features, after each that drives them apart; and one step
+    teaches what is known."""
     head_start: Annotated[int, Field(ge=0)] = 500
     """Steps that only teach what is known, by both classifiers, before anything is adapted."""
-    strength: AtLeastZero = 0.1
-    """Weight of the discrepancy, in units of its mean, beside what is known."""
+    strength: AtLeastZero | None = None
+    """Weight beside what is known: of what windows say together, 1 if none, or of the discrepancy in units of its mean,
+    0.1 if none."""
     evenness: AtLeastZero = 0.0
     """Weight, beside 1 for the discrepancy, of how uneven the beliefs about all pairs of a step are: displacements are
     drawn evenly."""
+    averaged: Annotated[int, Field(ge=1)] = 100
+    """Steps over which weights are averaged for the model that is kept; 1 keeps the last ones."""
     target_known: bool = False
     """Whether the displacements of `target` pairs are taught as well: no adaptation, but what it could come to."""
     margin: AtLeastZero = 0.0
@@ -228,7 +240,7 @@ class DisplacementRecipe(RunRecipe):
     weight_decay: AtLeastZero = 5e-4
     """How weights are drawn to zero: a term of Adam's slopes."""
     steps: Annotated[int, Field(ge=1)] = 6000
-    """Steps of the optimiser: with the default `feature_steps` every sixth is taught what is known."""
+    """Steps of the optimiser."""
 
     @model_validator(mode="after")
     def _has_a_target(self) -> "DisplacementRecipe":
@@ -246,10 +258,18 @@ class DisplacementRecipe(RunRecipe):
         """A patch."""
         return Canonical(shape=(self.net.patch,) * self.net.ndim, spacing_mm=self.spacing_mm)
 
+    @property
+    def weight(self) -> float:
+        """What `strength` comes to."""
+        return self.strength if self.strength is not None else 1.0 if self.discrepancy == "windows" else 0.1
+
     def phase_of(self, step: int) -> int:
-        """What a step is for: 0 teaches what is known, 1 drives the beliefs apart, 2 brings them together."""
+        """What a step is for: 0 teaches what is known, 1 drives the beliefs apart, 2 brings them together; 3 teaches
+        what is known, and what windows say together."""
         if not self.adapts or step < self.head_start:
             return 0
+        if self.discrepancy == "windows":
+            return 3
         return min((step - self.head_start) % (2 + self.feature_steps), 2)
 
 
@@ -270,8 +290,9 @@ def read_recipe(path: Path) -> RunRecipe:
     found = RECIPES[_network_in(path)].load(path)
     beside = path.resolve().parent
     changes = {"images": str(beside / found.images)}
-    if isinstance(found, Recipe) and found.reference is not None:
-        changes["reference"] = str(beside / found.reference)
+    for name in ("reference", "start"):
+        if getattr(found, name, None) is not None:
+            changes[name] = str(beside / getattr(found, name))
     for name, value in changes.items():
         if not Path(value).exists():
             raise UsageError(f"{path}: {name} names {value}, which is not there")

@@ -56,6 +56,11 @@ class Objective(nn.Module):
 
     net: Net
 
+    @property
+    def kept(self) -> Net:
+        """The network that is judged and written."""
+        return self.net
+
 
 @runtime_checkable
 class Task(Protocol):

@@ -21,7 +21,7 @@ def test_it_has_as_many_weights_and_maps_as_published():
     assert net.maps(patches).shape == (2, 16, 18, 18) and net.settings.side == 18
     logits = net(patches, patches.flip(0))
     assert logits.shape == (2, 2, 25) and not torch.equal(*logits)
-    assert torch.allclose(net.beliefs(logits), torch.softmax(0.1 * logits, -1))
+    assert torch.allclose(net.beliefs(logits), torch.softmax(logits, -1))
     both = net.log_probabilities(patches, patches.flip(0))
     assert torch.allclose(both, torch.log_softmax(logits.mean(0), -1))
 

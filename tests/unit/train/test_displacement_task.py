@@ -12,13 +12,13 @@ from inforeg.methods import named
 from inforeg.nets import DisplacementNetSettings
 from inforeg.nets.files import read_model
 from inforeg.space import Grid
-from inforeg.train.displaced_patches import DisplacedPatches
+from inforeg.train.displaced_patches import DisplacedPatches, Windows, around
 from inforeg.train.displacement_task import DisplacementFigures, DisplacementTask
 from inforeg.train.listing import read_scans
 from inforeg.train.loop import train
 from inforeg.train.machine import Machine
 from inforeg.train.made_up import write_example
-from inforeg.train.recipes import DisplacementRecipe
+from inforeg.train.recipes import DisplacementRecipe, read_recipe
 from inforeg.train.source import seeded
 from inforeg.transforms import Linear
 
@@ -52,6 +52,7 @@ def recipe(folder, **changes):
         "precision": "32",
         "head_start": 0,
         "strength": 1.0,
+        "discrepancy": "pemd+swd",
     }
     return DisplacementRecipe(**{**values, **changes})
 
@@ -69,7 +70,14 @@ def test_a_label_says_where_the_middle_of_the_fixed_patch_is_in_the_moving_one(t
     matrix = torch.tensor([[0.0, 2.0, 5.0], [-2.0, 0.0, 7.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
     io.write_image(Image(values, Grid((96, 80), matrix)), tmp_path / "s1_T1.nii.gz")
     plain = recipe(
-        tmp_path, discrepancy="none", target=(), validation=0.0, rotation_deg=0.0, contrast=0.0, noise=0.0
+        tmp_path,
+        discrepancy="none",
+        target=(),
+        validation=0.0,
+        rotation_deg=0.0,
+        contrast=0.0,
+        noise=0.0,
+        inverted=0.0,
     )
     drawn = DisplacedPatches(plain, read_scans(tmp_path, 0, 0.0, 0.0), CPU).draw("source", "train", seeded(1))
     displacements = NET.displacements()
@@ -123,7 +131,7 @@ def test_beliefs_are_driven_apart_and_brought_together(folder):
     assert float(made.objective(*made.batch(range(2))).cost.detach()) > 0
 
 
-@pytest.mark.parametrize("discrepancy", ["l1", "swd", "pemd", "pemd+swd"])
+@pytest.mark.parametrize("discrepancy", ["l1", "swd", "pemd", "pemd+swd", "windows"])
 def test_a_run_goes_on_to_the_same_bits(folder, tmp_path, discrepancy):
     whole = recipe(folder, discrepancy=discrepancy, decay=False)
     train(whole, tmp_path / "whole", machine=Machine("cpu", threads=1))
@@ -148,9 +156,70 @@ def taught(folder, tmp_path_factory):
         batch=1,
         patches=32,
         rate=5e-3,
+        inverted=0.0,
     )
     train(made, run, machine=Machine("cpu", threads=2))
     return run
+
+
+def test_windows_show_the_moving_image_from_where_they_are_said_to_be(folder):
+    made = task(folder, discrepancy="windows", rotation_deg=0.0, contrast=0.0, noise=0.0).source
+    drawn = made.windows("target", "train", seeded(3))
+    ways, step = around(2), round(NET.step)
+    compared = 0
+    for windows, shifts in zip(drawn.moving, drawn.shifts, strict=True):
+        one, other = ways[shifts[0]], ways[shifts[1]]
+        # What is at p in the first is at p + (first - second) steps in the second.
+        apart = step * (one - other)
+        assert int(apart.abs().max()) <= 2 * step < NET.patch
+        inner = [(max(0, -a), NET.patch - max(0, a)) for a in apart.tolist()]
+        (top, bottom), (left, right) = inner
+        dy, dx = apart.tolist()
+        assert torch.allclose(
+            windows[0, top:bottom, left:right],
+            windows[1, top + dy : bottom + dy, left + dx : right + dx],
+            atol=1e-3,
+        )
+        compared += bool(apart.any())
+    assert compared > 3
+
+
+def test_half_of_what_is_taught_is_inverted_and_nothing_else(folder):
+    plain, turned = (task(folder, inverted=share, noise=0.0).source for share in (0.0, 1.0))
+    for domain, split in (("source", "train"), ("source", "validation"), ("target", "train")):
+        one, other = (made.draw(domain, split, seeded(4)) for made in (plain, turned))
+        assert torch.equal(one.fixed, other.fixed)
+        sign = -1 if (domain, split) == ("source", "train") else 1
+        assert torch.equal(one.moving, sign * other.moving)
+    half = task(folder, inverted=0.5, noise=0.0).source.draw("source", "train", seeded(5)).moving
+    below = (half.flatten(1).sum(1) < 0).sum()
+    assert 0 < below < len(half)
+
+
+def test_a_step_by_windows_teaches_all_weights_and_needs_no_label_of_the_target(folder):
+    made = task(folder, discrepancy="windows")
+    made.before(0, made.optimiser(), print)
+    batch = made.batch(range(2))
+    assert isinstance(batch[3], Windows) and batch[3].moving.shape[1] == made.recipe.windows
+    cost = made.objective(*batch)
+    cost.cost.backward()
+    assert float(cost.apart) > 0
+    assert all(
+        p.grad is not None and bool(p.grad.any()) for p in made.objective.net.parameters() if p.ndim > 1
+    )
+
+
+def test_a_run_begins_with_a_model(folder, tmp_path, taught):
+    model = taught / "model.safetensors"
+    net = NET.replace(reach=4.0)
+    made = task(folder, net=net, start=str(model), discrepancy="windows").objective.net
+    for a, b in zip(made.parameters(), read_model(model).net.parameters(), strict=True):
+        assert torch.equal(a, b)
+    with pytest.raises(UsageError, match="start: expected a model of displacements with the recipe's net"):
+        task(folder, start=str(model))
+    path = taught.parent / "adapt.toml"
+    path.write_text(f'network = "displacements"\nimages = "{folder}"\nstart = "run/model.safetensors"\n')
+    assert read_recipe(path).start == str(model)
 
 
 def test_it_learns_displacements_of_subjects_it_has_not_seen(taught):

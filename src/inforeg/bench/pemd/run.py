@@ -1,4 +1,4 @@
-"""Every way of adapting, from every seed: trained a part at a time, and tried on subjects of no part in it."""
+"""Networks taught in one contrast and carried to another in every way, and tried on subjects of no part in it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,12 +19,30 @@ from inforeg.train.machine import Machine
 from inforeg.train.recipes import DisplacementRecipe
 from inforeg.train.source import seeded
 
-# Patches lie within the brain as far as they can: brains are cut out along the same line in all contrasts, and that
-# alone tells where a patch belongs. So they are smaller than the published ones, and displacements are.
-_NET = DisplacementNetSettings(patch=32, reach=12.0)
-_MARGIN = 26.0
-_ASKED = 100
-# A way of adapting is one line here: its title, and what its recipe says.
+# Batches of patches to test on, and how fast networks learn before they are adapted and after.
+_ASKED, _RATES = 150, (2e-3, 1e-3)
+_OUTLINE = {
+    "net": DisplacementNetSettings(patch=36, reach=19.0),
+    "spacing_mm": 2.0,
+    "margin": 6.0,
+    "inverted": 0.0,
+}
+# Patches within the brain as far as they can be: brains are cut out along the same line in all contrasts, and that
+# alone tells where a patch belongs.
+_WITHIN = {"net": DisplacementNetSettings(patch=32, reach=12.0), "spacing_mm": 1.0, "margin": 26.0}
+# What is learnt from and carried to is one line here: its title, and what recipes say.
+SETS: dict[str, tuple[str, dict[str, Any]]] = {
+    "outline": ("T1 to T2, patches of 72 mm, most of which show the brain's outline; as published", _OUTLINE),
+    "within": ("T1 to T2, patches of 32 mm within the brain", {**_WITHIN, "inverted": 0.0}),
+    "within-inverted": ("the same, half of the taught patches inverted", _WITHIN),
+    "flair": (
+        "T2 to FLAIR, patches of 32 mm within the brain, half inverted",
+        {**_WITHIN, "fixed": ("T2",), "target": ("FLAIR",)},
+    ),
+}
+TAUGHT = "taught"
+"""A network before it is carried anywhere."""
+# A way of adapting, too.
 WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "none": ("no adaptation", {"discrepancy": "none"}),
     "l1": ("classifier discrepancy, mean absolute difference", {"discrepancy": "l1"}),
@@ -32,31 +50,31 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "pemd-2": ("p-EMD, 2 directions", {"discrepancy": "pemd", "directions": 2, "span_deg": 90.0}),
     "pemd-16": ("p-EMD, 16 directions", {"discrepancy": "pemd"}),
     "pemd-16+swd": ("p-EMD, 16 directions, and sliced Wasserstein", {"discrepancy": "pemd+swd"}),
-    "pemd-16+swd+even": (
-        "the same, and beliefs held even",
-        {"discrepancy": "pemd+swd", "evenness": 1.0},
-    ),
-    "known": ("displacements of T2 pairs known, which adaptation has not", {"target_known": True}),
+    "windows": ("windows that are to tell one displacement", {"discrepancy": "windows"}),
+    "known": ("displacements of target pairs known, which adaptation has not", {"target_known": True}),
 }
 
 
 @dataclass(frozen=True)
 class Row:
-    """A run by then: after `rounds` of teaching, the share of pairs of test subjects told rightly, T1 to T1 (`source`)
-    and T2 to T1 (`target`), by the model that the run would keep, and by what it was chosen (`score`)."""
+    """A run by then: after `rounds` of teaching more than all ways began with, the share of pairs of test subjects that
+    are told rightly, of one contrast (`source`) and of two (`target`), by the model that the run would keep; the share
+    of target pairs on which both classifiers agree and are wrong; and by what the model was chosen (`score`)."""
 
+    of: str
     way: str
     seed: int
     rounds: int
     seconds: float
     source: float
     target: float
+    agreed_wrong: float
     score: float
 
 
-def key(row: Row) -> tuple[str, int, int]:
+def key(row: Row) -> tuple[str, str, int, int]:
     """What makes a run another one."""
-    return row.way, row.seed, row.rounds
+    return row.of, row.way, row.seed, row.rounds
 
 
 def rows_of(path: Path) -> list[Row]:
@@ -64,23 +82,19 @@ def rows_of(path: Path) -> list[Row]:
     return read_rows(path, Row, key)
 
 
-def recipe_of(way: str, table: Path, seed: int) -> DisplacementRecipe:
-    """How a network is trained that way; how long is left to say."""
-    return DisplacementRecipe(
-        images=str(table),
-        fixed=("T1",),
-        target=("T2",),
-        net=_NET,
-        margin=_MARGIN,
-        decay=False,
-        seed=seed,
-        **WAYS[way][1],
-    )
+def recipe_of(name: str, way: str, table: Path, seed: int) -> DisplacementRecipe:
+    """How a network is carried that way, or `taught` before; how long, and what it begins with, is left to say."""
+    changes = WAYS[way][1] if way != TAUGHT else {"discrepancy": "none"}
+    values = {"fixed": ("T1",), "target": ("T2",), "batch": 2, "head_start": 0, **SETS[name][1], **changes}
+    rate = _RATES[way != TAUGHT]
+    return DisplacementRecipe(images=str(table), decay=False, seed=seed, rate=rate, log_every=50, **values)
 
 
 def run(
+    sets: Sequence[str],
     ways: Sequence[str],
     seeds: int,
+    taught: int,
     rounds: int,
     parts: int,
     table: Path,
@@ -88,48 +102,68 @@ def run(
     threads: int,
     say: Callable[[str], None],
 ) -> None:
-    """Train every way from every seed for so many rounds, in so many parts after each of which it is tried."""
-    path = output / "accuracy.jsonl"
+    """Teach a network of each set from every seed, then carry it every way, in parts; it is tried after each."""
+    path, machine = output / "accuracy.jsonl", Machine("cpu", threads=threads)
     done = {key(row) for row in rows_of(path)}
-    # The same patches for every network.
-    patches = DisplacedPatches(recipe_of("none", table, 0), read_scans(table), torch.device("cpu"))
-    for seed in range(seeds):
-        for way in ways:
-            recipe, folder = recipe_of(way, table, seed), output / "runs" / f"{way}-{seed}"
-            for part in range(1, parts + 1):
-                taught = rounds * part // parts
-                if (way, seed, taught) in done:
-                    continue
-                began = perf_counter()
-                steps = steps_for(recipe, taught)
-                train(
-                    recipe.replace(steps=steps, validate_every=steps, log_every=50),
-                    folder,
-                    resume=(folder / RECIPE).exists(),
-                    machine=Machine("cpu", threads=threads),
-                )
-                seconds = perf_counter() - began
-                model = read_model(folder / MODEL)
-                source, target = (share_right(model.net, patches, d) for d in ("source", "target"))
-                score = DisplacementFigures(**model.card["validation"]).score
-                append_row(path, Row(way, seed, taught, seconds, source, target, score))
-                say(f"{way}, seed {seed}, {taught} rounds: T2 {100 * target:.1f} %, T1 {100 * source:.1f} %")
+    for name in sets:
+        # The same patches for every network.
+        recipe = recipe_of(name, "none", table, 0)
+        patches = DisplacedPatches(recipe, read_scans(table), torch.device("cpu"))
+        for seed in range(seeds):
+            begun = folder_of(output, name, seed, TAUGHT)
+            train_to(recipe_of(name, TAUGHT, table, seed), begun, taught, machine)
+            for way in ways:
+                recipe = recipe_of(name, way, table, seed).replace(start=str(begun / MODEL))
+                folder = folder_of(output, name, seed, way)
+                for part in range(1, parts + 1):
+                    more = rounds * part // parts
+                    if (name, way, seed, more) in done:
+                        continue
+                    began = perf_counter()
+                    train_to(recipe, folder, more, machine)
+                    seconds = perf_counter() - began
+                    model = read_model(folder / MODEL)
+                    source, _ = shares(model.net, patches, "source")
+                    target, wrong = shares(model.net, patches, "target")
+                    score = DisplacementFigures(**model.card["validation"]).score
+                    append_row(path, Row(name, way, seed, more, seconds, source, target, wrong, score))
+                    say(
+                        f"{name}, {way}, seed {seed}, {more} rounds: {100 * target:.1f} %, {100 * source:.1f} %"
+                    )
+
+
+def folder_of(output: Path, name: str, seed: int, way: str) -> Path:
+    """Where a run is."""
+    return output / "runs" / f"{name}-{seed}-{way}"
+
+
+def train_to(recipe: DisplacementRecipe, folder: Path, rounds: int, machine: Machine) -> None:
+    """Train until what is known was taught so often, from where the run is; does nothing where it is there."""
+    steps = steps_for(recipe, rounds)
+    train(
+        recipe.replace(steps=steps, validate_every=steps),
+        folder,
+        resume=(folder / RECIPE).exists(),
+        machine=machine,
+    )
 
 
 def steps_for(recipe: DisplacementRecipe, rounds: int) -> int:
     """After how many steps what is known has been taught so often."""
-    if not recipe.adapts:
+    if not recipe.adapts or recipe.discrepancy == "windows":
         return rounds
     return min(rounds, recipe.head_start) + max(0, rounds - recipe.head_start) * (2 + recipe.feature_steps)
 
 
 @torch.no_grad()
-def share_right(net: Any, patches: DisplacedPatches, domain: Domain) -> float:
-    """The share of displacements of test subjects that the first classifier tells; the same pairs at every call."""
+def shares(net: Any, patches: DisplacedPatches, domain: Domain) -> tuple[float, float]:
+    """The share of displacements of test subjects that the first classifier tells, and of those that both tell wrongly
+    and alike; the same pairs at every call."""
     assert isinstance(net, DisplacementNet)
-    right = []
+    right, wrong = [], []
     for number in range(_ASKED):
         drawn = patches.draw(domain, "test", seeded(0, 31, number))
-        logits = net.logits(net.maps(drawn.fixed), net.maps(drawn.moving), 0)
-        right.append((logits.argmax(1) == drawn.labels).double().mean())
-    return float(torch.stack(right).mean())
+        first, second = net(drawn.fixed, drawn.moving).argmax(2)
+        right.append((first == drawn.labels).double().mean())
+        wrong.append(((first == second) & (first != drawn.labels)).double().mean())
+    return float(torch.stack(right).mean()), float(torch.stack(wrong).mean())

@@ -1,28 +1,39 @@
-"""A table of accuracies, and their curves."""
+"""Tables of accuracies, and their curves."""
 
 from collections.abc import Sequence
 from statistics import fmean, stdev
 
 from inforeg.bench.ditr.figures import Curve, curves
-from inforeg.bench.pemd.run import WAYS, Row
+from inforeg.bench.pemd.run import SETS, WAYS, Row
 
-OURS, BESIDE = "pemd-16+swd", ("none", "swd")
+BESIDE = ("none", "swd")
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """A line for each way, after all of its rounds."""
+    """A table for each set, a line for each way after all of its rounds."""
     if not rows:
         return "there are no results yet\n"
     lines = [
-        "Displacements of T2 to T1 (target) and T1 to T1 (source) told rightly, in %, of subjects of no part in the"
-        " training: means and standard deviations over seeds, of the model that each run chose without labels of the"
-        f" target. p is of two-sided paired t-tests against {' and '.join(f'`{b}`' for b in BESIDE)}, seed by seed.\n",
-        "| way | seeds | rounds | target | sd | source | "
+        "Displacements told rightly, in %, of pairs of two contrasts (target) and of one (source), of subjects of no"
+        " part in the training; chance is 4. Means and standard deviations over seeds, of the model that each run chose"
+        " without labels of the target. Agreed and wrong: target pairs for which both classifiers name the same"
+        f" displacement, and a wrong one. p is of two-sided paired t-tests against {' and '.join(BESIDE)}, seed by"
+        " seed.\n"
+    ]
+    for name in _sets(rows):
+        own = [row for row in rows if row.of == name]
+        lines += [f"{SETS[name][0]}:\n", *_table(own), ""]
+    return "\n".join(lines)
+
+
+def _table(rows: Sequence[Row]) -> list[str]:
+    lines = [
+        "| way | seeds | rounds | target | sd | source | agreed and wrong | "
         + " | ".join(f"p, {b}" for b in BESIDE)
         + " | min |",
-        "|---|" + "---:|" * (6 + len(BESIDE)),
+        "|---|" + "---:|" * (7 + len(BESIDE)),
     ]
-    for way in (way for way in WAYS if any(row.way == way for row in rows)):
+    for way in _ways(rows):
         last = _last(rows, way)
         target = [100 * row.target for row in last.values()]
         sd = f"{stdev(target):.1f}" if len(target) > 1 else ""
@@ -36,28 +47,36 @@ def markdown(rows: Sequence[Row]) -> str:
             f"{fmean(target):.1f}",
             sd,
             f"{fmean(100 * row.source for row in last.values()):.1f}",
+            f"{fmean(100 * row.agreed_wrong for row in last.values()):.1f}",
             *(_p(last, _last(rows, beside)) if way != beside else "" for beside in BESIDE),
-            f"{minutes:.0f}",
+            f"{minutes:.1f}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
-def picture(rows: Sequence[Row]) -> str:
-    """Mean accuracy on the target against rounds, in SVG."""
-    drawn = []
-    for way in (way for way in WAYS if any(row.way == way for row in rows)):
-        own = [row for row in rows if row.way == way]
-        rounds = sorted({row.rounds for row in own})
-        drawn.append(
-            Curve(way, rounds, [100 * fmean(r.target for r in own if r.rounds == n) for n in rounds])
+def pictures(rows: Sequence[Row]) -> dict[str, str]:
+    """For each set the mean accuracy on the target against rounds, in SVG, by file name."""
+    found = {}
+    for name in _sets(rows):
+        drawn = []
+        for way in _ways([row for row in rows if row.of == name]):
+            own = [row for row in rows if (row.of, row.way) == (name, way)]
+            rounds = sorted({row.rounds for row in own})
+            means = [100 * fmean(r.target for r in own if r.rounds == n) for n in rounds]
+            drawn.append(Curve(way, [float(n) for n in rounds], means))
+        found[f"{name}.svg"] = curves(
+            drawn, title=SETS[name][0], x_name="rounds of teaching after the start", y_name="told rightly, %"
         )
-    return curves(
-        drawn,
-        title="Displacements of T2 to T1 told rightly, subjects not trained on",
-        x_name="rounds of teaching",
-        y_name="%",
-    )
+    return found
+
+
+def _sets(rows: Sequence[Row]) -> list[str]:
+    return [name for name in SETS if any(row.of == name for row in rows)]
+
+
+def _ways(rows: Sequence[Row]) -> list[str]:
+    return [way for way in WAYS if any(row.way == way for row in rows)]
 
 
 def _last(rows: Sequence[Row], way: str) -> dict[int, Row]:
