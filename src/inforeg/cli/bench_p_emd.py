@@ -21,8 +21,8 @@ def p_emd(
         str | None,
         typer.Option(
             "--ways",
-            help="Ways of adapting, with commas: none, l1, swd, pemd-2, pemd-16, pemd-16+swd, windows, known; all if"
-            " none.",
+            help="Ways of adapting, with commas: none, l1, swd, pemd-2, pemd-16, pemd-16+swd, pemd-16+swd+even,"
+            " windows, known; all if none.",
         ),
     ] = None,
     sets: Annotated[

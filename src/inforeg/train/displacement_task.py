@@ -161,11 +161,11 @@ class DisplacementObjective(Objective):
             if self.recipe.anchored:
                 cost = cost + sum(self._taught(logits[which, :half], labels[:half]) for which in (0, 1))
         else:
-            cost = self._apart(logits)
-            self.apart = cost.detach()
+            apart = self._apart(logits)
+            self.apart = apart.detach()
+            cost = self.recipe.weight * apart
             if self.recipe.evenness:
                 cost = cost + self.recipe.evenness * self._uneven(logits)
-            cost = self.recipe.weight * cost
         return DisplacementCost(cost, self.right, self.apart)
 
     def _taught(self, logits: Tensor, labels: Tensor) -> Tensor:

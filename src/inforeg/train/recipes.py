@@ -218,8 +218,8 @@ class DisplacementRecipe(RunRecipe):
     """Weight beside what is known: of what windows say together, 1 if none, or of the discrepancy in units of its mean,
     0.1 if none."""
     evenness: AtLeastZero = 0.0
-    """Weight, beside 1 for the discrepancy, of how uneven the beliefs about all pairs of a step are: displacements are
-    drawn evenly."""
+    """Weight, beside that of the discrepancy, of how uneven the beliefs about all pairs of a step are: displacements
+    are drawn evenly."""
     averaged: Annotated[int, Field(ge=1)] = 100
     """Steps over which weights are averaged for the model that is kept; 1 keeps the last ones."""
     target_known: bool = False

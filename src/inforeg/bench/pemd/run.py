@@ -50,6 +50,7 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "pemd-2": ("p-EMD, 2 directions", {"discrepancy": "pemd", "directions": 2, "span_deg": 90.0}),
     "pemd-16": ("p-EMD, 16 directions", {"discrepancy": "pemd"}),
     "pemd-16+swd": ("p-EMD, 16 directions, and sliced Wasserstein", {"discrepancy": "pemd+swd"}),
+    "pemd-16+swd+even": ("the same, and beliefs held even", {"discrepancy": "pemd+swd", "evenness": 0.3}),
     "windows": ("windows that are to tell one displacement", {"discrepancy": "windows"}),
     "known": ("displacements of target pairs known, which adaptation has not", {"target_known": True}),
 }
