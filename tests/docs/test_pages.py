@@ -32,6 +32,13 @@ SMALLER = {
         "validate_every = 250": "validate_every = 30",
         "subjects=16": "subjects=6",
     },
+    ROOT / "docs" / "tutorials" / "carry-a-network-over.md": {
+        "steps = 1000": "steps = 40",
+        "steps = 500": "steps = 20",
+        "validate_every = 500": "validate_every = 20",
+        "subjects=16": "subjects=6",
+        "range(60)": "range(5)",
+    },
 }
 
 

@@ -29,7 +29,8 @@ def p_emd(
         str | None,
         typer.Option(
             "--sets",
-            help="Contrasts and patches, with commas: outline, within, within-inverted, flair; the first if none.",
+            help="Contrasts and patches, with commas: outline, within, within-inverted, flair, volumes; the first if"
+            " none.",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=1000, help="Runs of each way.")] = 5,
@@ -72,8 +73,8 @@ def p_emd(
     import torch
 
     from inforeg.bench.pemd import dense as fields
-    from inforeg.bench.pemd.run import SETS, WAYS, rows_of, run
-    from inforeg.bench.pemd.slices import write_slices
+    from inforeg.bench.pemd.run import SETS, VOLUMES, WAYS, rows_of, run
+    from inforeg.bench.pemd.slices import write_slices, write_volumes
     from inforeg.bench.pemd.table import markdown, pictures
     from inforeg.errors import UsageError
 
@@ -90,8 +91,12 @@ def p_emd(
     if not table_only:
         if data is None:
             raise UsageError("expected --data, the folder of images; or --table-only")
-        table = write_slices(data, output / "slices")
-        run(asked["--sets"], asked["--ways"], seeds, taught, rounds, parts, table, output, threads, say)
+
+        def table_for(name: str) -> Path:
+            kind, write = ("volumes", write_volumes) if name == VOLUMES else ("slices", write_slices)
+            return write(data, output / kind)
+
+        run(asked["--sets"], asked["--ways"], seeds, taught, rounds, parts, table_for, output, threads, say)
     rows = rows_of(output / "accuracy.jsonl")
     text = markdown(rows)
     if dense and data is not None and not table_only:

@@ -25,6 +25,7 @@ from inforeg.nets.files import read_model
 from inforeg.train.consensus import Consensus
 from inforeg.train.displaced_patches import Displaced, DisplacedPatches, Domain, Windows, around
 from inforeg.train.listing import Scan
+from inforeg.train.machine import features_in
 from inforeg.train.pictures import beside, three_times
 from inforeg.train.recipes import DisplacementRecipe
 from inforeg.train.source import seeded
@@ -144,7 +145,7 @@ class DisplacementObjective(Objective):
     ) -> DisplacementCost:
         """The cost of a step. Where beliefs are driven apart the second half of the pairs is of the target, whose
         labels are not looked at; where they are brought together, all are. `windows` are of the target."""
-        with torch.autocast(fixed.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
+        with features_in(self.recipe.precision, fixed.device):
             logits = self.net(fixed, moving)
             told = None if windows is None else self._told(windows)
         logits = logits.float()

@@ -10,6 +10,7 @@ from torch import Tensor
 from inforeg.image.sample import sample_where, stretched
 from inforeg.metrics import DonskerVaradhan
 from inforeg.nets.keypoint_net import KeypointNet, Keypoints
+from inforeg.train.machine import features_in
 from inforeg.train.objective import metric_of, soft_dice
 from inforeg.train.recipes import KeypointRecipe
 from inforeg.train.source import seeded
@@ -77,7 +78,7 @@ class KeypointObjective(Objective):
         self.register_buffer("anchors", anchors_mm.double())
         self.register_buffer("asked", asked_mm.double())
         self.net.reference_mm.copy_(anchors_mm)
-        self.half_precision = recipe.precision == "bf16"
+        self.precision = recipe.precision
 
     def forward(
         self,
@@ -124,7 +125,7 @@ class KeypointObjective(Objective):
 
     def look(self, images: Float[Tensor, "b c *shape"]) -> Keypoints:
         """What the network finds, in the recipe's precision."""
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.half_precision):
+        with features_in(self.precision, images.device):
             found: Keypoints = self.net(images)
         return found
 

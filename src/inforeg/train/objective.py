@@ -13,6 +13,7 @@ from inforeg.image.sample import sample_displaced
 from inforeg.metrics import LNCC, METRICS, DonskerVaradhan, LocalMINE, Metric
 from inforeg.nets import VelocityBelief, VelocityNet
 from inforeg.solve.sampler import dilate
+from inforeg.train.machine import features_in
 from inforeg.train.recipe import Recipe
 from inforeg.train.recipes import VelocityRecipe
 from inforeg.train.task import Objective
@@ -61,7 +62,7 @@ class VelocityObjective(Objective):
         self.metric = metric_of(recipe, recipe.net.channels)
         if isinstance(self.metric, DonskerVaradhan):
             self.metric.reset(torch.Generator().manual_seed(recipe.seed + 1))
-        self.half_precision = recipe.precision == "bf16"
+        self.precision = recipe.precision
 
     def forward(
         self,
@@ -121,7 +122,7 @@ class VelocityObjective(Objective):
         self, fixed: Float[Tensor, "b c *shape"], moving: Float[Tensor, "b k *shape"]
     ) -> VelocityBelief:
         """What the network believes; features in half precision where the recipe says so."""
-        with torch.autocast(fixed.device.type, torch.bfloat16, enabled=self.half_precision):
+        with features_in(self.precision, fixed.device):
             found: VelocityBelief = self.net(fixed, moving)
         return found
 

@@ -14,6 +14,7 @@ from torch.nn import functional
 from inforeg.methods.patch_run import PatchRun, PatchScene
 from inforeg.nets.patch_net import PatchMetric, PatchNet, information_nats
 from inforeg.train.listing import Scan
+from inforeg.train.machine import features_in
 from inforeg.train.pictures import beside, three_times
 from inforeg.train.recipes import PatchRecipe
 from inforeg.train.rough_pairs import PatchSource, read_pairs
@@ -107,7 +108,7 @@ class PatchObjective(Objective):
 
     def forward(self, patches: Float[Tensor, "n two *patch"], registered: Float[Tensor, " n"]) -> PatchCost:
         """The cost of telling which patches are of one place."""
-        with torch.autocast(patches.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
+        with features_in(self.recipe.precision, patches.device):
             logits = self.current(patches)
         logits = logits.float()
         cost = functional.binary_cross_entropy_with_logits(logits, registered)

@@ -47,7 +47,8 @@ class RunRecipe(Settings):
     decay: bool = True
     """Whether rates fall to nothing along a half cosine; constant rates if not."""
     precision: Literal["32", "bf16"] = "bf16"
-    """What features are computed in. Coordinates and metrics are never below 32 bits."""
+    """What features are computed in; 32 bits on a CPU that does not compute in bf16. Coordinates and metrics are never
+    below 32 bits."""
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
     """Of all that is random."""
 

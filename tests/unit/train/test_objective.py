@@ -7,6 +7,7 @@ from made_up import recipe
 from inforeg.errors import UsageError
 from inforeg.image.sample import sample_displaced
 from inforeg.metrics import LNCC, MINE, LocalMINE
+from inforeg.train import machine
 from inforeg.train.objective import VelocityObjective, metric_of, soft_dice
 from inforeg.train.source import seeded
 
@@ -134,7 +135,18 @@ def test_noise_starts_where_the_prior_has_it(made_up):
         assert costs[1] < costs[0] and costs[1] < costs[2]
 
 
-def test_what_a_network_says_of_a_pair_does_not_depend_on_precision_much(made_up):
+def test_bf16_is_computed_in_where_the_device_does(monkeypatch):
+    cpu = torch.device("cpu")
+    for there in (False, True):
+        monkeypatch.setattr(machine, "computes_in_bf16", lambda device, there=there: there)
+        with machine.features_in("bf16", cpu):
+            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == (torch.bfloat16 if there else torch.float32)
+        with machine.features_in("32", cpu):
+            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+def test_what_a_network_says_of_a_pair_does_not_depend_on_precision_much(made_up, monkeypatch):
+    monkeypatch.setattr(machine, "computes_in_bf16", lambda device: True)
     fixed, moving = pair()
     found = []
     for precision in ("32", "bf16"):

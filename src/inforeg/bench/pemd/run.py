@@ -7,10 +7,12 @@ from time import perf_counter
 from typing import Any
 
 import torch
+from safetensors import safe_open
 
 from inforeg.bench.rows import append_row, read_rows
 from inforeg.nets import DisplacementNet, DisplacementNetSettings
 from inforeg.nets.files import read_model
+from inforeg.train.checkpoint import NAME as CHECKPOINT
 from inforeg.train.displaced_patches import DisplacedPatches, Domain
 from inforeg.train.displacement_task import DisplacementFigures
 from inforeg.train.listing import read_scans
@@ -30,6 +32,7 @@ _OUTLINE = {
 # Patches within the brain as far as they can be: brains are cut out along the same line in all contrasts, and that
 # alone tells where a patch belongs.
 _WITHIN = {"net": DisplacementNetSettings(patch=32, reach=12.0), "spacing_mm": 1.0, "margin": 26.0}
+VOLUMES = "volumes"
 # What is learnt from and carried to is one line here: its title, and what recipes say.
 SETS: dict[str, tuple[str, dict[str, Any]]] = {
     "outline": ("T1 to T2, patches of 72 mm, most of which show the brain's outline; as published", _OUTLINE),
@@ -38,6 +41,14 @@ SETS: dict[str, tuple[str, dict[str, Any]]] = {
     "flair": (
         "T2 to FLAIR, patches of 32 mm within the brain, half inverted",
         {**_WITHIN, "fixed": ("T2",), "target": ("FLAIR",)},
+    ),
+    VOLUMES: (
+        "T1 to T2, patches of 54 mm in 3-D, 27 displacements, half inverted",
+        {
+            "net": DisplacementNetSettings(ndim=3, patch=18, reach=5.0, labels=3),
+            "spacing_mm": 3.0,
+            "margin": 4.0,
+        },
     ),
 }
 TAUGHT = "taught"
@@ -59,8 +70,9 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
 @dataclass(frozen=True)
 class Row:
     """A run by then: after `rounds` of teaching more than all ways began with, the share of pairs of test subjects that
-    are told rightly, of one contrast (`source`) and of two (`target`), by the model that the run would keep; the share
-    of target pairs on which both classifiers agree and are wrong; and by what the model was chosen (`score`)."""
+    are told rightly, of one contrast (`source`) and of two (`target`), by the weights as they are then; the share of
+    target pairs on which both classifiers agree and are wrong; and the target's share by the model that the run would
+    keep (`kept`), which was chosen by its `score`."""
 
     of: str
     way: str
@@ -70,6 +82,7 @@ class Row:
     source: float
     target: float
     agreed_wrong: float
+    kept: float
     score: float
 
 
@@ -86,7 +99,15 @@ def rows_of(path: Path) -> list[Row]:
 def recipe_of(name: str, way: str, table: Path, seed: int) -> DisplacementRecipe:
     """How a network is carried that way, or `taught` before; how long, and what it begins with, is left to say."""
     changes = WAYS[way][1] if way != TAUGHT else {"discrepancy": "none"}
-    values = {"fixed": ("T1",), "target": ("T2",), "batch": 2, "head_start": 0, **SETS[name][1], **changes}
+    values = {
+        "fixed": ("T1",),
+        "target": ("T2",),
+        "batch": 2,
+        "head_start": 0,
+        "precision": "32",
+        **SETS[name][1],
+        **changes,
+    }
     rate = _RATES[way != TAUGHT]
     return DisplacementRecipe(images=str(table), decay=False, seed=seed, rate=rate, log_every=50, **values)
 
@@ -98,7 +119,7 @@ def run(
     taught: int,
     rounds: int,
     parts: int,
-    table: Path,
+    table_for: Callable[[str], Path],
     output: Path,
     threads: int,
     say: Callable[[str], None],
@@ -107,6 +128,7 @@ def run(
     path, machine = output / "accuracy.jsonl", Machine("cpu", threads=threads)
     done = {key(row) for row in rows_of(path)}
     for name in sets:
+        table = table_for(name)
         # The same patches for every network.
         recipe = recipe_of(name, "none", table, 0)
         patches = DisplacedPatches(recipe, read_scans(table), torch.device("cpu"))
@@ -123,11 +145,12 @@ def run(
                     began = perf_counter()
                     train_to(recipe, folder, more, machine)
                     seconds = perf_counter() - began
-                    model = read_model(folder / MODEL)
-                    source, _ = shares(model.net, patches, "source")
-                    target, wrong = shares(model.net, patches, "target")
+                    model, net = read_model(folder / MODEL), last_of(folder, recipe)
+                    source, _ = shares(net, patches, "source")
+                    target, wrong = shares(net, patches, "target")
+                    kept, _ = shares(model.net, patches, "target")
                     score = DisplacementFigures(**model.card["validation"]).score
-                    append_row(path, Row(name, way, seed, more, seconds, source, target, wrong, score))
+                    append_row(path, Row(name, way, seed, more, seconds, source, target, wrong, kept, score))
                     say(
                         f"{name}, {way}, seed {seed}, {more} rounds: {100 * target:.1f} %, {100 * source:.1f} %"
                     )
@@ -147,6 +170,14 @@ def train_to(recipe: DisplacementRecipe, folder: Path, rounds: int, machine: Mac
         resume=(folder / RECIPE).exists(),
         machine=machine,
     )
+
+
+def last_of(folder: Path, recipe: DisplacementRecipe) -> DisplacementNet:
+    """The network as a run has it by then, whichever it keeps."""
+    net, of = DisplacementNet(recipe.net), "model.average."
+    with safe_open(folder / CHECKPOINT, "pt") as file:
+        net.load_state_dict({n.removeprefix(of): file.get_tensor(n) for n in file.keys() if n.startswith(of)})  # noqa: SIM118
+    return net
 
 
 def steps_for(recipe: DisplacementRecipe, rounds: int) -> int:

@@ -11,7 +11,7 @@ from inforeg.bench.ditr.pairs import TESTED
 from inforeg.bench.pemd import dense
 from inforeg.bench.pemd import run as runs
 from inforeg.bench.pemd.run import SETS, WAYS, Row, recipe_of, rows_of, steps_for
-from inforeg.bench.pemd.slices import write_slices
+from inforeg.bench.pemd.slices import write_slices, write_volumes
 from inforeg.bench.pemd.table import markdown, pictures
 from inforeg.cli.main import main
 from inforeg.io import read_image
@@ -37,6 +37,11 @@ def test_subjects_are_in_one_split_each_and_contrasts_lie_on_one_another(data, t
     first = [read_image(table.parent / row["image"]) for row in rows[:2]]
     assert first[0].grid.ndim == 2 and first[0].grid.shape == first[1].grid.shape
     assert write_slices(data, tmp_path / "slices") == table
+    with write_volumes(data, tmp_path / "volumes").open(newline="") as file:
+        whole = list(csv.DictReader(file))
+    assert {row["subject"] for row in whole} == set(splits)
+    volume = read_image(tmp_path / "volumes" / whole[0]["image"])
+    assert volume.grid.ndim == 3 and volume.grid.spacing_mm.tolist() == pytest.approx([3.0] * 3)
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -59,6 +64,7 @@ def test_the_tables_have_means_deviations_and_p():
             0.9,
             target + 0.01 * (seed % 3) * (way == "none") * (rounds == 20),
             0.25,
+            0.31,
             0.5,
         )
         for way, target in (("none", 0.3), ("swd", 0.33), ("pemd-16+swd", 0.44))
@@ -67,7 +73,7 @@ def test_the_tables_have_means_deviations_and_p():
     ]
     rows = [row for row in rows if not (row.way == "swd" and row.seed > 1)]
     text = markdown(rows)
-    assert "| none | 5 | 20 | 30.8 | 0.8 | 90.0 | 25.0 |  |" in text
+    assert "| none | 5 | 20 | 30.8 | 0.8 | 31.0 | 90.0 | 25.0 |  |" in text
     assert "| pemd-16+swd | 5 | 20 | 44.0 |" in text and "p, none" in text
     assert list(pictures(rows)) == ["outline.svg"]
     assert markdown([]) == "there are no results yet\n"
