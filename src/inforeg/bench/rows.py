@@ -1,7 +1,7 @@
 """Files of results: one line of JSON for each run, appended as it ends and read back to go on from."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +29,18 @@ def read_rows(path: Path, kind: Callable[..., RowT], key: Callable[[RowT], tuple
             ) from None
         rows[key(row)] = row
     return list(rows.values())
+
+
+def paired_p(one: Mapping[Any, float], other: Mapping[Any, float]) -> str:
+    """p of a two-sided paired t-test over the cases that both have, as a table says it; empty where it says nothing."""
+    from scipy.stats import ttest_rel
+
+    pairs = [(value, other[case]) for case, value in one.items() if case in other]
+    # Without any spread between the differences there is no t.
+    if len(pairs) < 3 or len({round(a - b, 12) for a, b in pairs}) == 1:
+        return ""
+    p = float(ttest_rel(*zip(*pairs, strict=True)).pvalue)
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def append_row(path: Path, row: Any) -> None:

@@ -82,7 +82,8 @@ class DisplacementFigures:
 
     def doubts(self, step: int, steps: int) -> dict[str, str]:
         """Classifiers that agree on few displacements."""
-        if step == 0 or self.evenness > 0.8:
+        # Early on it is uneven for want of learning.
+        if 2 * step < steps or self.evenness > 0.8:
             return {}
         return {
             "uneven": f"step {step}: few displacements are named for nearly all pairs of the target (evenness"
@@ -126,9 +127,8 @@ class DisplacementObjective(Objective):
         self.phase = self.recipe.phase_of(step)
         for parameter in self.net.features.parameters():
             parameter.requires_grad_(self.phase != _APART)
-        self.both = (
-            self.recipe.teach_both or self.recipe.phase_of(step) == _WINDOWS or not self._adapting(step)
-        )
+        adapting = self.recipe.adapts and step >= self.recipe.head_start
+        self.both = self.recipe.teach_both or self.phase == _WINDOWS or not adapting
         for classifier, taught in zip(self.net.classifiers, (True, self.both), strict=True):
             for parameter in classifier.parameters():
                 parameter.requires_grad_(self.phase != _TOGETHER and (self.phase != _TEACH or taught))
@@ -171,9 +171,6 @@ class DisplacementObjective(Objective):
 
     def _taught(self, logits: Tensor, labels: Tensor) -> Tensor:
         return functional.cross_entropy(self.recipe.net.scale * logits, labels)
-
-    def _adapting(self, step: int) -> bool:
-        return self.recipe.adapts and step >= self.recipe.head_start
 
     def _told(self, windows: Windows) -> Tensor:
         """What both classifiers tell of every window, as logits `(2, n, k, classes)`; fixed patches looked at once."""

@@ -9,7 +9,7 @@ from time import perf_counter
 from inforeg.bench.deformable.measure import before, measured
 from inforeg.bench.deformable.sets import Source, known, known_pairs
 from inforeg.bench.ditr.pairs import CONTRASTS, TESTED
-from inforeg.bench.rows import append_row, read_rows
+from inforeg.bench.rows import append_row, paired_p, read_rows
 from inforeg.methods import named
 
 METRICS = ("ditr", "mi_local", "mi", "mind_ssc", "mine")
@@ -75,8 +75,6 @@ def run(
 
 def markdown(rows: Sequence[DenseRow]) -> str:
     """A line for each metric."""
-    from scipy.stats import ttest_rel
-
     lines = [
         "Errors in mm in the fixed brain, means over cases; p of a two-sided paired t-test of the mean error against"
         " that of `ditr`.\n",
@@ -90,13 +88,9 @@ def markdown(rows: Sequence[DenseRow]) -> str:
         own = [row for row in rows if row.metric == name]
         if not own:
             continue
-        common = sorted(errors["ditr"].keys() & errors[name].keys())
-        p = ""
-        if name != "ditr" and len(common) > 2:
-            p = f"{ttest_rel(*([errors[m][n] for n in common] for m in ('ditr', name))).pvalue:.3f}"
         lines.append(
             f"| {name} | {len(own)} | {fmean(row.mean_mm for row in own):.2f} |"
             f" {fmean(row.median_mm for row in own):.2f} | {sum(row.folds for row in own)} |"
-            f" {median(row.seconds for row in own):.0f} | {p} |"
+            f" {median(row.seconds for row in own):.0f} | {paired_p(errors['ditr'], errors[name])} |"
         )
     return "\n".join(lines) + "\n"

@@ -7,6 +7,7 @@ from inforeg.bench.ditr.cases import SETS
 from inforeg.bench.ditr.contestants import CONTESTANTS, OURS
 from inforeg.bench.ditr.figures import Box, box_plot
 from inforeg.bench.ditr.run import Row
+from inforeg.bench.rows import paired_p
 
 SUCCESS_MM = 2.0
 
@@ -70,17 +71,11 @@ def _table(rows: Sequence[Row]) -> str:
 
 def _p(rows: Sequence[Row], method: str) -> str:
     """Of the cases that both were run on."""
-    from scipy.stats import ttest_rel
-
     errors = {
         name: {row.number: row.fre_mm for row in rows if row.method == name and row.fre_mm is not None}
         for name in (OURS, method)
     }
-    common = sorted(errors[OURS].keys() & errors[method].keys())
-    if len(common) < 3:
-        return ""
-    p = float(ttest_rel(*([errors[name][n] for n in common] for name in (OURS, method))).pvalue)
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return paired_p(errors[OURS], errors[method])
 
 
 def _methods(rows: Sequence[Row]) -> list[str]:

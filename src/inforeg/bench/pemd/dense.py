@@ -14,7 +14,7 @@ from inforeg.bench.ditr.pairs import TESTED, patient, t1_of
 from inforeg.bench.drmime.changes import generator_for
 from inforeg.bench.pemd.run import TAUGHT, folder_of
 from inforeg.bench.pemd.slices import places, slice_of, slice_of_labels
-from inforeg.bench.rows import append_row, read_rows
+from inforeg.bench.rows import append_row, paired_p, read_rows
 from inforeg.image import resample_labels
 from inforeg.methods import named
 from inforeg.methods.method import Method
@@ -112,8 +112,6 @@ def run(data: Path, output: Path, say: Callable[[str], None]) -> list[DenseRow]:
 
 def markdown(rows: Sequence[DenseRow]) -> str:
     """A line for each way."""
-    from scipy.stats import ttest_rel
-
     lines = [
         "Errors in mm in the fixed brain and Dice of fluid, grey and white matter, means over slices; p of a two-sided"
         " paired t-test of the error against that of `mind_ssc`.\n",
@@ -129,14 +127,10 @@ def markdown(rows: Sequence[DenseRow]) -> str:
         own = [row for row in rows if row.asked == way]
         if not own:
             continue
-        common, p = sorted(errors["mind_ssc"].keys() & errors[way].keys()), ""
-        if way != "mind_ssc" and len(common) > 2:
-            value = ttest_rel(*([errors[m][n] for n in common] for m in ("mind_ssc", way))).pvalue
-            p = "< 0.001" if value < 0.001 else f"{value:.3f}"
         lines.append(
             f"| {way} | {len(own)} | {fmean(row.mean_mm for row in own):.2f} |"
             f" {100 * fmean(row.dice for row in own):.1f} | {sum(row.folds for row in own)} |"
-            f" {median(row.seconds for row in own):.1f} | {p} |"
+            f" {median(row.seconds for row in own):.1f} | {paired_p(errors['mind_ssc'], errors[way])} |"
         )
     return "\n".join(lines) + "\n"
 

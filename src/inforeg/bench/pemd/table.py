@@ -5,6 +5,7 @@ from statistics import fmean, stdev
 
 from inforeg.bench.ditr.figures import Curve, curves
 from inforeg.bench.pemd.run import SETS, WAYS, Row
+from inforeg.bench.rows import paired_p
 
 BESIDE = ("none", "swd")
 
@@ -49,7 +50,7 @@ def _table(rows: Sequence[Row]) -> list[str]:
             f"{fmean(100 * row.kept for row in last.values()):.1f}",
             f"{fmean(100 * row.source for row in last.values()):.1f}",
             f"{fmean(100 * row.agreed_wrong for row in last.values()):.1f}",
-            *(_p(last, _last(rows, beside)) if way != beside else "" for beside in BESIDE),
+            *(_p(last, _last(rows, beside)) for beside in BESIDE),
             f"{minutes:.1f}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
@@ -89,10 +90,4 @@ def _last(rows: Sequence[Row], way: str) -> dict[int, Row]:
 
 
 def _p(own: dict[int, Row], other: dict[int, Row]) -> str:
-    from scipy.stats import ttest_rel
-
-    common = sorted(own.keys() & other.keys())
-    if len(common) < 3:
-        return ""
-    p = float(ttest_rel(*([each[seed].target for seed in common] for each in (own, other))).pvalue)
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return paired_p(*({seed: row.target for seed, row in each.items()} for each in (own, other)))
