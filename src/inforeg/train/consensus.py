@@ -20,11 +20,13 @@ class Consensus(nn.Module):
         super().__init__()
         d = ways.shape[1]
         places = torch.cartesian_prod(*[torch.arange(labels)] * d).reshape(-1, d)
-        seen = places[None] - ways[:, None]
-        number = (seen * labels ** torch.arange(d - 1, -1, -1)).sum(2)
+        here = places[None] - ways[:, None]
+        number = (here * labels ** torch.arange(d - 1, -1, -1)).sum(2)
         self.table: Tensor
+        self.seen: Tensor
+        self.register_buffer("seen", places[None] + ways[:, None])
         # For each shift and each displacement, its number as the window sees it, or -1.
-        self.register_buffer("table", torch.where(((seen >= 0) & (seen < labels)).all(2), number, -1))
+        self.register_buffer("table", torch.where(((here >= 0) & (here < labels)).all(2), number, -1))
 
     def pooled(self, told: Float[Tensor, "n k c"], shifts: Int[Tensor, "n k"]) -> Float[Tensor, "n c"]:
         """How likely each displacement of the unshifted window is by log-probabilities of `k` windows together."""
@@ -37,6 +39,12 @@ class Consensus(nn.Module):
         where = self.table[shifts]
         seen = pooled[:, None].expand(where.shape) * (where >= 0)
         return torch.zeros_like(seen).scatter_add(2, where.clamp(min=0), seen)
+
+    def agreed(self, named: Int[Tensor, "n k"], shifts: Int[Tensor, "n k"]) -> float:
+        """The share of pairs of windows onto one patch that name the same displacement, their shifts undone."""
+        undone = self.seen[shifts, named]
+        first, second = torch.triu_indices(named.shape[1], named.shape[1], 1)
+        return float((undone[:, first] == undone[:, second]).all(2).double().mean())
 
     def forward(self, told: Float[Tensor, "two n k c"], shifts: Int[Tensor, "n k"]) -> Float[Tensor, ""]:
         """The cross-entropy of what windows tell, by each classifier, with what all of them tell together."""

@@ -24,7 +24,7 @@ from inforeg.nets.displacement_net import DisplacementNet
 from inforeg.nets.files import read_model
 from inforeg.train.consensus import Consensus
 from inforeg.train.displaced_patches import Displaced, DisplacedPatches, Domain, Windows, around
-from inforeg.train.listing import Scan
+from inforeg.train.listing import Scan, Split
 from inforeg.train.machine import features_in
 from inforeg.train.pictures import beside, three_times
 from inforeg.train.recipes import DisplacementRecipe
@@ -53,9 +53,10 @@ class DisplacementCost(NamedTuple):
 class DisplacementFigures:
     """Figures on pairs held back; those of the target need no displacement to be known.
 
-    `right` is the share of source pairs that the first classifier tells rightly. Of the target pairs `agreement` is the
-    share in which both classifiers name the same displacement, and `evenness` the entropy of what the first one names,
-    as a share of that of an even draw, which it was; both are 1 where nothing is adapted.
+    `right` is the share of source pairs that the first classifier tells rightly. Of the target, `agreement` is the
+    share of pairs of windows onto one patch for which it names the same displacement, their shifts undone, and
+    `evenness` the entropy of what it names, as a share of that of an even draw, which it was; both are 1 where nothing
+    is adapted.
     """
 
     right: float
@@ -74,14 +75,14 @@ class DisplacementFigures:
 
     def in_words(self) -> str:
         """How often it is right, and they agree."""
-        return f"{100 * self.right:.0f} % told rightly, {100 * self.agreement:.0f} % agreed on"
+        return f"{100 * self.right:.0f} % told rightly, {100 * self.agreement:.0f} % of windows agree"
 
     def score_in_words(self, score: float) -> str:
         """The product, as a share."""
         return f"told rightly, agreed on and even: {score:.3f}"
 
     def doubts(self, step: int, steps: int) -> dict[str, str]:
-        """Classifiers that agree on few displacements."""
+        """Few displacements that are named for nearly all."""
         # Early on it is uneven for want of learning.
         if 2 * step < steps or self.evenness > 0.8:
             return {}
@@ -105,9 +106,9 @@ class DisplacementObjective(Objective):
         self.average = DisplacementNet(recipe.net)
         self.average.load_state_dict(self.net.state_dict())
         self.average.requires_grad_(False)
-        by_windows = recipe.discrepancy == "windows"
-        self.discrepancy = discrepancy_of(recipe) if recipe.adapts and not by_windows else None
-        self.consensus = Consensus(recipe.net.labels, around(recipe.net.ndim)) if by_windows else None
+        by_classifiers = recipe.adapts and recipe.discrepancy != "windows"
+        self.discrepancy = discrepancy_of(recipe) if by_classifiers else None
+        self.consensus = Consensus(recipe.net.labels, around(recipe.net.ndim))
         self.phase, self.both = _TEACH, True
         self.right, self.apart = torch.zeros(()), torch.zeros(())
 
@@ -147,12 +148,12 @@ class DisplacementObjective(Objective):
         labels are not looked at; where they are brought together, all are. `windows` are of the target."""
         with features_in(self.recipe.precision, fixed.device):
             logits = self.net(fixed, moving)
-            told = None if windows is None else self._told(windows)
+            told = None if windows is None else self.told(windows)
         logits = logits.float()
         if self.phase in (_TEACH, _WINDOWS):
             cost = torch.stack([self._taught(one, labels) for one in logits[: 1 + self.both]]).mean()
             self.right = (logits[0].argmax(1) == labels).float().mean().detach()
-            if told is not None and windows is not None and self.consensus is not None:
+            if told is not None and windows is not None:
                 apart = self.consensus(torch.log_softmax(told.float(), -1), windows.shifts)
                 self.apart = apart.detach()
                 cost = cost + self.recipe.weight * apart
@@ -172,11 +173,12 @@ class DisplacementObjective(Objective):
     def _taught(self, logits: Tensor, labels: Tensor) -> Tensor:
         return functional.cross_entropy(self.recipe.net.scale * logits, labels)
 
-    def _told(self, windows: Windows) -> Tensor:
+    def told(self, windows: Windows) -> Tensor:
         """What both classifiers tell of every window, as logits `(2, n, k, classes)`; fixed patches looked at once."""
-        fixed, moving = self.net.maps(windows.fixed), self.net.maps(windows.moving.flatten(0, 1))
+        net = self.net if self.training else self.average
+        fixed, moving = net.maps(windows.fixed), net.maps(windows.moving.flatten(0, 1))
         fixed = fixed.repeat_interleave(windows.moving.shape[1], 0)
-        logits = torch.stack([self.net.logits(fixed, moving, which) for which in (0, 1)])
+        logits = torch.stack([net.logits(fixed, moving, which) for which in (0, 1)])
         told: Tensor = self.recipe.net.scale * logits.reshape(2, *windows.shifts.shape, -1)
         return told
 
@@ -237,10 +239,7 @@ class DisplacementTask:
         ]
         if phase != _WINDOWS:
             return tuple(_joined(drawn))
-        seen = [
-            self.source.windows("target", "train", seeded(recipe.seed, 22, number, 1)) for number in numbers
-        ]
-        return (*_joined(drawn), Windows(*(torch.cat(parts) for parts in zip(*seen, strict=True))))
+        return (*_joined(drawn), self._windows("train", [(22, number, 1) for number in numbers]))
 
     def doubts(self, done: int, lately: dict[str, float]) -> dict[str, str]:
         """Of the log none: what is taught rises slowly."""
@@ -249,32 +248,41 @@ class DisplacementTask:
     @torch.no_grad()
     def validate(self) -> tuple[DisplacementFigures, NDArray[np.uint8]]:
         """Figures on patches of pairs held back, and how often each displacement is named, in source and target."""
-        net = self.objective.kept.eval()
+        objective = self.objective.eval()
+        recipe = self.recipe
         one, labels = self._told("source")
         right = float((one[0].argmax(1) == labels).double().mean())
         agreement = evenness = 1.0
         named = [self._counted(one[0])]
-        if self.recipe.adapts and self.source.of("target", "validation"):
+        if recipe.adapts and self.source.of("target", "validation"):
+            windows = self._windows("validation", [(24, number) for number in range(self._draws)])
+            agreement = objective.consensus.agreed(objective.told(windows)[0].argmax(2), windows.shifts)
             other, _ = self._told("target")
-            first, second = other.argmax(2)
-            agreement = float((first == second).double().mean())
             named.append(self._counted(other[0]))
             share = named[-1] / named[-1].sum()
             # Even draws of so many are not quite even, either.
             evenness = float(-(share * share.clamp(min=1e-12).log()).sum() / log(len(share)))
         figures = DisplacementFigures(right, agreement, evenness, len(labels))
-        side, last = net.settings.labels, named[-1].max()
+        side, last = recipe.net.labels, named[-1].max()
         flat = [(n / last.clamp(min=1)).reshape(side, -1).float() for n in named]
         self.objective.train()
         return figures, beside([three_times(three_times(tile)) for tile in flat])
 
     def _told(self, domain: Domain) -> tuple[Tensor, Tensor]:
         """The logits of both classifiers, and the displacements, of pairs held back."""
-        recipe, found = self.recipe, []
-        for number in range(max(1, _ASKED // recipe.patches)):
-            drawn = self.source.draw(domain, "validation", seeded(recipe.seed, 23, number))
+        found = []
+        for number in range(self._draws):
+            drawn = self.source.draw(domain, "validation", seeded(self.recipe.seed, 23, number))
             found.append((self.objective.kept(drawn.fixed, drawn.moving), drawn.labels))
         return torch.cat([logits for logits, _ in found], 1), torch.cat([labels for _, labels in found])
+
+    @property
+    def _draws(self) -> int:
+        return max(1, _ASKED // self.recipe.patches)
+
+    def _windows(self, split: Split, draws: Sequence[tuple[int, ...]]) -> Windows:
+        seen = [self.source.windows("target", split, seeded(self.recipe.seed, *draw)) for draw in draws]
+        return Windows(*(torch.cat(parts) for parts in zip(*seen, strict=True)))
 
     def _counted(self, logits: Tensor) -> Tensor:
         return torch.bincount(logits.argmax(1), minlength=logits.shape[1]).double()

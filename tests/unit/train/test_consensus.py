@@ -29,6 +29,16 @@ def test_windows_that_see_one_displacement_from_their_places_agree_on_it(ndim, l
     assert bool((spread.sum(2) <= 1 + 1e-6).all())
 
 
+def test_windows_agree_where_they_name_one_displacement_from_their_places():
+    consensus = Consensus(5, around(2))
+    # The middle; a window one step further along the last axis sees it one step back.
+    shifts = torch.tensor([[4, 5, 4]])
+    assert consensus.agreed(torch.tensor([[12, 11, 12]]), shifts) == 1
+    assert consensus.agreed(torch.tensor([[12, 12, 12]]), shifts) == pytest.approx(1 / 3)
+    # In number, and not in place: the end of one line and the start of the next.
+    assert consensus.agreed(torch.tensor([[9, 9]]), torch.tensor([[4, 5]])) == 0
+
+
 def test_two_that_are_right_outvote_one_that_is_wrong():
     consensus = Consensus(5, around(2))
     told = torch.zeros(1, 3, 25)

@@ -11,10 +11,8 @@ from safetensors import safe_open
 
 from inforeg.bench.rows import append_row, read_rows
 from inforeg.nets import DisplacementNet, DisplacementNetSettings
-from inforeg.nets.files import read_model
 from inforeg.train.checkpoint import NAME as CHECKPOINT
 from inforeg.train.displaced_patches import DisplacedPatches, Domain
-from inforeg.train.displacement_task import DisplacementFigures
 from inforeg.train.listing import read_scans
 from inforeg.train.loop import MODEL, RECIPE, train
 from inforeg.train.machine import Machine
@@ -70,9 +68,8 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
 @dataclass(frozen=True)
 class Row:
     """A run by then: after `rounds` of teaching more than all ways began with, the share of pairs of test subjects that
-    are told rightly, of one contrast (`source`) and of two (`target`), by the weights as they are then; the share of
-    target pairs on which both classifiers agree and are wrong; and the target's share by the model that the run would
-    keep (`kept`), which was chosen by its `score`."""
+    are told rightly, of one contrast (`source`) and of two (`target`), by the weights as they are then, and the share
+    of target pairs on which both classifiers agree and are wrong."""
 
     of: str
     way: str
@@ -82,8 +79,6 @@ class Row:
     source: float
     target: float
     agreed_wrong: float
-    kept: float
-    score: float
 
 
 def key(row: Row) -> tuple[str, str, int, int]:
@@ -145,12 +140,10 @@ def run(
                     began = perf_counter()
                     train_to(recipe, folder, more, machine)
                     seconds = perf_counter() - began
-                    model, net = read_model(folder / MODEL), last_of(folder, recipe)
+                    net = last_of(folder, recipe)
                     source, _ = shares(net, patches, "source")
                     target, wrong = shares(net, patches, "target")
-                    kept, _ = shares(model.net, patches, "target")
-                    score = DisplacementFigures(**model.card["validation"]).score
-                    append_row(path, Row(name, way, seed, more, seconds, source, target, wrong, kept, score))
+                    append_row(path, Row(name, way, seed, more, seconds, source, target, wrong))
                     say(
                         f"{name}, {way}, seed {seed}, {more} rounds: {100 * target:.1f} %, {100 * source:.1f} %"
                     )
@@ -188,10 +181,9 @@ def steps_for(recipe: DisplacementRecipe, rounds: int) -> int:
 
 
 @torch.no_grad()
-def shares(net: Any, patches: DisplacedPatches, domain: Domain) -> tuple[float, float]:
+def shares(net: DisplacementNet, patches: DisplacedPatches, domain: Domain) -> tuple[float, float]:
     """The share of displacements of test subjects that the first classifier tells, and of those that both tell wrongly
     and alike; the same pairs at every call."""
-    assert isinstance(net, DisplacementNet)
     right, wrong = [], []
     for number in range(_ASKED):
         drawn = patches.draw(domain, "test", seeded(0, 31, number))

@@ -16,10 +16,9 @@ def markdown(rows: Sequence[Row]) -> str:
         return "there are no results yet\n"
     lines = [
         "Displacements told rightly, in %, of pairs of two contrasts (target) and of one (source), of subjects of no"
-        " part in the training; chance is 4. Means and standard deviations over seeds, after all rounds; kept is the"
-        " target's share by the model that each run chose without labels of the target. Agreed and wrong: target pairs"
-        " for which both classifiers name the same displacement, and a wrong one. p is of two-sided paired t-tests"
-        f" against {' and '.join(BESIDE)}, seed by seed.\n"
+        " part in the training; chance is 4 (of 25). Means and standard deviations over seeds, after all rounds. Agreed"
+        " and wrong: target pairs for which both classifiers name the same displacement, and a wrong one. p is of two-sided paired"
+        f" t-tests against {' and '.join(BESIDE)}, seed by seed.\n"
     ]
     for name in _sets(rows):
         own = [row for row in rows if row.of == name]
@@ -29,10 +28,10 @@ def markdown(rows: Sequence[Row]) -> str:
 
 def _table(rows: Sequence[Row]) -> list[str]:
     lines = [
-        "| way | seeds | rounds | target | sd | kept | source | agreed and wrong | "
+        "| way | seeds | rounds | target | sd | source | agreed and wrong | "
         + " | ".join(f"p, {b}" for b in BESIDE)
         + " | min |",
-        "|---|" + "---:|" * (8 + len(BESIDE)),
+        "|---|" + "---:|" * (7 + len(BESIDE)),
     ]
     for way in _ways(rows):
         last = _last(rows, way)
@@ -47,7 +46,6 @@ def _table(rows: Sequence[Row]) -> list[str]:
             str(max(row.rounds for row in last.values())),
             f"{fmean(target):.1f}",
             sd,
-            f"{fmean(100 * row.kept for row in last.values()):.1f}",
             f"{fmean(100 * row.source for row in last.values()):.1f}",
             f"{fmean(100 * row.agreed_wrong for row in last.values()):.1f}",
             *(_p(last, _last(rows, beside)) for beside in BESIDE),
