@@ -17,8 +17,8 @@ def markdown(rows: Sequence[Row]) -> str:
     lines = [
         "Displacements told rightly, in %, of pairs of two contrasts (target) and of one (source), of subjects of no"
         " part in the training; chance is 4 (of 25). Means and standard deviations over seeds, after all rounds. Agreed"
-        " and wrong: target pairs for which both classifiers name the same displacement, and a wrong one. p is of two-sided paired"
-        f" t-tests against {' and '.join(BESIDE)}, seed by seed.\n"
+        " and wrong: target pairs for which both classifiers name the same displacement, and a wrong one. p is of"
+        f" two-sided paired t-tests against {' and '.join(BESIDE)}, seed by seed.\n"
     ]
     for name in _sets(rows):
         own = [row for row in rows if row.of == name]
