@@ -36,7 +36,7 @@ def p_emd(
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=1000, help="Runs of each way.")] = 5,
     taught: Annotated[
         int, typer.Option("--taught", min=1, help="How often a network is taught before it is adapted.")
-    ] = 1200,
+    ] = 1000,
     rounds: Annotated[
         int,
         typer.Option(
@@ -44,10 +44,10 @@ def p_emd(
             min=1,
             help="How often it is taught after that, with five other steps between where it adapts.",
         ),
-    ] = 150,
+    ] = 100,
     parts: Annotated[
         int, typer.Option("--parts", min=1, help="Parts of a run, after each of which it is tried.")
-    ] = 3,
+    ] = 2,
     dense: Annotated[
         bool,
         typer.Option(
