@@ -24,9 +24,10 @@ class Consensus(nn.Module):
         number = (here * labels ** torch.arange(d - 1, -1, -1)).sum(2)
         self.table: Tensor
         self.seen: Tensor
-        self.register_buffer("seen", places[None] + ways[:, None])
+        self.register_buffer("seen", places[None] + ways[:, None], persistent=False)
         # For each shift and each displacement, its number as the window sees it, or -1.
-        self.register_buffer("table", torch.where(((here >= 0) & (here < labels)).all(2), number, -1))
+        table = torch.where(((here >= 0) & (here < labels)).all(2), number, -1)
+        self.register_buffer("table", table, persistent=False)
 
     def pooled(self, told: Float[Tensor, "n k c"], shifts: Int[Tensor, "n k"]) -> Float[Tensor, "n c"]:
         """How likely each displacement of the unshifted window is by log-probabilities of `k` windows together."""

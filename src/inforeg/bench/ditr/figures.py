@@ -66,11 +66,19 @@ def box_plot(boxes: Sequence[Box], *, title: str, name: str, line: float | None 
     return _page(body, title, height)
 
 
-def curves(lines: Sequence[Curve], *, title: str, x_name: str, y_name: str, mark: float | None = None) -> str:
+def curves(
+    lines: Sequence[Curve],
+    *,
+    title: str,
+    x_name: str,
+    y_name: str,
+    mark: float | None = None,
+    from_zero: bool = True,
+) -> str:
     """Lines on plain axes, with a legend; `mark` is a place along x that is marked."""
     xs, ys = ([v for line in lines for v in getattr(line, axis)] for axis in "xy")
     x0, x1 = min(xs), max(xs)
-    y0, y1 = min([*ys, 0.0]), max(ys)
+    y0, y1 = min([*ys, 0.0] if from_zero else ys), max(ys)
     room = 0.05 * ((y1 - y0) or 1.0)
     y0, y1 = y0 - room, y1 + room
     left, right, bottom = 70, _WIDTH - 190, _TOP + _CHART

@@ -35,7 +35,10 @@ VOLUMES = "volumes"
 SETS: dict[str, tuple[str, dict[str, Any]]] = {
     "outline": ("T1 to T2, patches of 72 mm, most of which show the brain's outline; as published", _OUTLINE),
     "within": ("T1 to T2, patches of 32 mm within the brain", {**_WITHIN, "inverted": 0.0}),
-    "within-inverted": ("the same, half of the taught patches inverted", _WITHIN),
+    "within-inverted": (
+        "T1 to T2, patches of 32 mm within the brain, half of the taught ones inverted",
+        _WITHIN,
+    ),
     "flair": (
         "T2 to FLAIR, patches of 32 mm within the brain, half inverted",
         {**_WITHIN, "fixed": ("T2",), "target": ("FLAIR",)},
@@ -130,6 +133,8 @@ def run(
         for seed in range(seeds):
             begun = folder_of(output, name, seed, TAUGHT)
             train_to(recipe_of(name, TAUGHT, table, seed), begun, taught, machine)
+            if (name, TAUGHT, seed, 0) not in done:
+                append_row(path, _tried(name, TAUGHT, seed, 0, 0.0, last_of(begun, recipe), patches))
             for way in ways:
                 recipe = recipe_of(name, way, table, seed).replace(start=str(begun / MODEL))
                 folder = folder_of(output, name, seed, way)
@@ -140,13 +145,23 @@ def run(
                     began = perf_counter()
                     train_to(recipe, folder, more, machine)
                     seconds = perf_counter() - began
-                    net = last_of(folder, recipe)
-                    source, _ = shares(net, patches, "source")
-                    target, wrong = shares(net, patches, "target")
-                    append_row(path, Row(name, way, seed, more, seconds, source, target, wrong))
-                    say(
-                        f"{name}, {way}, seed {seed}, {more} rounds: {100 * target:.1f} %, {100 * source:.1f} %"
-                    )
+                    row = _tried(name, way, seed, more, seconds, last_of(folder, recipe), patches)
+                    append_row(path, row)
+                    say(f"{name}, {way}, seed {seed}, {more} rounds: {100 * row.target:.1f} %")
+
+
+def _tried(
+    name: str,
+    way: str,
+    seed: int,
+    rounds: int,
+    seconds: float,
+    net: DisplacementNet,
+    patches: DisplacedPatches,
+) -> Row:
+    source, _ = shares(net, patches, "source")
+    target, wrong = shares(net, patches, "target")
+    return Row(name, way, seed, rounds, seconds, source, target, wrong)
 
 
 def folder_of(output: Path, name: str, seed: int, way: str) -> Path:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import fmean, stdev
 
 from inforeg.bench.ditr.figures import Curve, curves
-from inforeg.bench.pemd.run import SETS, WAYS, Row
+from inforeg.bench.pemd.run import SETS, TAUGHT, WAYS, Row
 from inforeg.bench.rows import paired_p
 
 BESIDE = ("none", "swd")
@@ -33,7 +33,7 @@ def _table(rows: Sequence[Row]) -> list[str]:
         + " | min |",
         "|---|" + "---:|" * (7 + len(BESIDE)),
     ]
-    for way in _ways(rows):
+    for way in (way for way in (TAUGHT, *WAYS) if any(row.way == way for row in rows)):
         last = _last(rows, way)
         target = [100 * row.target for row in last.values()]
         sd = f"{stdev(target):.1f}" if len(target) > 1 else ""
@@ -60,13 +60,18 @@ def pictures(rows: Sequence[Row]) -> dict[str, str]:
     found = {}
     for name in _sets(rows):
         drawn = []
+        begun = [row for row in rows if (row.of, row.way) == (name, TAUGHT)]
         for way in _ways([row for row in rows if row.of == name]):
-            own = [row for row in rows if (row.of, row.way) == (name, way)]
+            own = begun + [row for row in rows if (row.of, row.way) == (name, way)]
             rounds = sorted({row.rounds for row in own})
             means = [100 * fmean(r.target for r in own if r.rounds == n) for n in rounds]
             drawn.append(Curve(way, [float(n) for n in rounds], means))
         found[f"{name}.svg"] = curves(
-            drawn, title=SETS[name][0], x_name="rounds of teaching after the start", y_name="told rightly, %"
+            drawn,
+            title=SETS[name][0],
+            x_name="rounds of teaching after the start",
+            y_name="told rightly, %",
+            from_zero=False,
         )
     return found
 
