@@ -99,7 +99,8 @@ def test_from_images_to_the_tables(data, tmp_path, monkeypatch, capsys):  # noqa
     assert main(command) == 0
     rows = rows_of(output / "accuracy.jsonl")
     assert [(row.way, row.rounds) for row in rows] == [
-        (w, n) for w in ("none", "pemd-16+swd") for n in (2, 4)
+        ("taught", 0),
+        *[(way, rounds) for way in ("none", "pemd-16+swd") for rounds in (2, 4)],
     ]
     said = capsys.readouterr().out
     assert "| pemd-16+swd | 1 | 4 |" in said and (output / "within-inverted.svg").is_file()
