@@ -12,7 +12,7 @@ from torch import Tensor
 
 from inforeg.errors import ReadError, UsageError
 from inforeg.io import atomic_path
-from inforeg.train.recipe import RunRecipe
+from inforeg.train.recipe import FILES, RunRecipe
 from inforeg.train.task import Objective
 
 NAME = "checkpoint.safetensors"
@@ -67,7 +67,7 @@ def load(folder: Path, objective: Objective, optimiser: torch.optim.Optimizer, r
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise ReadError(f"cannot read the checkpoint {path}: {error}") from None
     mine = recipe.to_dict()
-    free = {"log_every", "validate_every", "validation_pairs", "images", "reference", "start"}
+    free = {"log_every", "validate_every", "validation_pairs", *FILES}
     if not recipe.decay:
         free.add("steps")
     other = [name for name in mine if name not in free and mine[name] != said["recipe"].get(name)]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from math import log
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,8 +102,8 @@ class DisplacementObjective(Objective):
         super().__init__()
         self.recipe = recipe
         self.net = DisplacementNet(recipe.net, seeded(recipe.seed, 20))
-        if recipe.start is not None:
-            self.net.load_state_dict(_begun(recipe.start, recipe))
+        if recipe.begin_with:
+            self.net.load_state_dict(_begun(recipe.begin_with, recipe))
         self.average = DisplacementNet(recipe.net)
         self.average.load_state_dict(self.net.state_dict())
         self.average.requires_grad_(False)
@@ -148,7 +149,7 @@ class DisplacementObjective(Objective):
         labels are not looked at; where they are brought together, all are. `windows` are of the target."""
         with features_in(self.recipe.precision, fixed.device):
             logits = self.net(fixed, moving)
-            told = None if windows is None else self.told(windows)
+            told = None if windows is None else told_of(self.net, windows)
         logits = logits.float()
         if self.phase in (_TEACH, _WINDOWS):
             cost = torch.stack([self._taught(one, labels) for one in logits[: 1 + self.both]]).mean()
@@ -172,15 +173,6 @@ class DisplacementObjective(Objective):
 
     def _taught(self, logits: Tensor, labels: Tensor) -> Tensor:
         return functional.cross_entropy(self.recipe.net.scale * logits, labels)
-
-    def told(self, windows: Windows) -> Tensor:
-        """What both classifiers tell of every window, as logits `(2, n, k, classes)`; fixed patches looked at once."""
-        net = self.net if self.training else self.average
-        fixed, moving = net.maps(windows.fixed), net.maps(windows.moving.flatten(0, 1))
-        fixed = fixed.repeat_interleave(windows.moving.shape[1], 0)
-        logits = torch.stack([net.logits(fixed, moving, which) for which in (0, 1)])
-        told: Tensor = self.recipe.net.scale * logits.reshape(2, *windows.shifts.shape, -1)
-        return told
 
     def _apart(self, logits: Tensor) -> Tensor:
         assert self.discrepancy is not None
@@ -248,15 +240,14 @@ class DisplacementTask:
     @torch.no_grad()
     def validate(self) -> tuple[DisplacementFigures, NDArray[np.uint8]]:
         """Figures on patches of pairs held back, and how often each displacement is named, in source and target."""
-        objective = self.objective.eval()
+        self.objective.eval()
         recipe = self.recipe
         one, labels = self._told("source")
         right = float((one[0].argmax(1) == labels).double().mean())
         agreement = evenness = 1.0
         named = [self._counted(one[0])]
         if recipe.adapts and self.source.of("target", "validation"):
-            windows = self._windows("validation", [(24, number) for number in range(self._draws)])
-            agreement = objective.consensus.agreed(objective.told(windows)[0].argmax(2), windows.shifts)
+            agreement = fmean(self._agreed(number) for number in range(self._draws))
             other, _ = self._told("target")
             named.append(self._counted(other[0]))
             share = named[-1] / named[-1].sum()
@@ -276,6 +267,12 @@ class DisplacementTask:
             found.append((self.objective.kept(drawn.fixed, drawn.moving), drawn.labels))
         return torch.cat([logits for logits, _ in found], 1), torch.cat([labels for _, labels in found])
 
+    def _agreed(self, number: int) -> float:
+        """How often windows of a draw held back agree."""
+        drawn = self._windows("validation", [(24, number)])
+        named = told_of(self.objective.kept, drawn)[0].argmax(2)
+        return self.objective.consensus.agreed(named, drawn.shifts)
+
     @property
     def _draws(self) -> int:
         return max(1, _ASKED // self.recipe.patches)
@@ -286,6 +283,15 @@ class DisplacementTask:
 
     def _counted(self, logits: Tensor) -> Tensor:
         return torch.bincount(logits.argmax(1), minlength=logits.shape[1]).double()
+
+
+def told_of(net: DisplacementNet, windows: Windows) -> Float[Tensor, "two n k c"]:
+    """What both classifiers tell of every window, as scaled logits; fixed patches are looked at once."""
+    fixed, moving = net.maps(windows.fixed), net.maps(windows.moving.flatten(0, 1))
+    fixed = fixed.repeat_interleave(windows.moving.shape[1], 0)
+    logits = torch.stack([net.logits(fixed, moving, which) for which in (0, 1)])
+    told: Tensor = net.settings.scale * logits.reshape(2, *windows.shifts.shape, -1)
+    return told
 
 
 def discrepancy_of(recipe: DisplacementRecipe) -> nn.Module:
@@ -306,7 +312,7 @@ def _begun(path: str, recipe: DisplacementRecipe) -> dict[str, Tensor]:
     net = read_model(Path(path)).net
     if not isinstance(net, DisplacementNet) or net.settings != recipe.net:
         raise UsageError(
-            f"start: expected a model of displacements with the recipe's net, and {path} is another"
+            f"begin_with: expected a model of displacements with the recipe's net, and {path} is another"
         )
     return net.state_dict()
 

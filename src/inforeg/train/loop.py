@@ -19,7 +19,7 @@ from inforeg.train import checkpoint
 from inforeg.train.checkpoint import Position
 from inforeg.train.listing import Scan, read_scans
 from inforeg.train.machine import Machine, start
-from inforeg.train.recipe import RunRecipe
+from inforeg.train.recipe import FILES, RunRecipe
 from inforeg.train.record import LOG, Record
 from inforeg.train.task import Cost, Figures, Task
 from inforeg.train.tasks import make_ready, task_of
@@ -213,9 +213,7 @@ class _Run:
             },
             "licence": recipe.licence,
             "notes": recipe.notes,
-            "recipe": {
-                k: v for k, v in recipe.to_dict().items() if k not in ("images", "reference", "start")
-            },
+            "recipe": {k: v for k, v in recipe.to_dict().items() if k not in FILES},
             "steps": position.best_step,
             "pairs": position.best_step * recipe.batch * self.fabric.world_size,
             "machine": f"{self.fabric.world_size} x {kind}",

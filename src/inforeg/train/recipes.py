@@ -15,7 +15,7 @@ from inforeg.nets.displacement_net import DisplacementNetSettings
 from inforeg.nets.files import DISPLACEMENTS, KEYPOINTS, PATCHES, VELOCITY
 from inforeg.nets.patch_net import PatchMetricSettings, PatchNetSettings, PatchStage, Widths
 from inforeg.settings import Settings, toml_value
-from inforeg.train.recipe import AtLeastZero, Positive, Recipe, RunRecipe
+from inforeg.train.recipe import FILES, AtLeastZero, Positive, Recipe, RunRecipe
 
 
 class VelocityRecipe(Recipe):
@@ -192,8 +192,9 @@ class DisplacementRecipe(RunRecipe):
     """What is adapted by. Two classifiers' beliefs, compared by their mean absolute difference (`l1`), the sliced
     Wasserstein distance (`swd`), the projected earth mover's (`pemd`); several windows onto the moving image, shifted
     by what is known, which are to tell one displacement (`windows`); or `none`, which does not adapt."""
-    start: str | None = None
-    """A model of the same kind to begin with, such as one taught elsewhere that is to be carried to other images."""
+    begin_with: str = ""
+    """A model of the same kind to begin with, or none, such as one taught elsewhere that is to be carried to other
+    images."""
     inverted: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of the moving patches whose contrast is inverted where displacements are known: what is bright in one
     contrast is often dark in another. As published 0."""
@@ -214,9 +215,9 @@ class DisplacementRecipe(RunRecipe):
     teaches what is known."""
     head_start: Annotated[int, Field(ge=0)] = 500
     """Steps that only teach what is known, by both classifiers, before anything is adapted."""
-    strength: AtLeastZero | None = None
-    """Weight beside what is known: of what windows say together, 1 if none, or of the discrepancy in units of its mean,
-    0.1 if none."""
+    strength: AtLeastZero = 1.0
+    """Weight beside what is known: of what windows say together, or of a tenth of the discrepancy in units of its
+    mean."""
     evenness: AtLeastZero = 0.0
     """Weight, beside that of the discrepancy, of how uneven the beliefs about all pairs of a step are: displacements
     are drawn evenly."""
@@ -261,7 +262,7 @@ class DisplacementRecipe(RunRecipe):
     @property
     def weight(self) -> float:
         """What `strength` comes to."""
-        return self.strength if self.strength is not None else 1.0 if self.discrepancy == "windows" else 0.1
+        return self.strength if self.discrepancy == "windows" else 0.1 * self.strength
 
     def phase_of(self, step: int) -> int:
         """What a step is for: 0 teaches what is known, 1 drives the beliefs apart, 2 brings them together; 3 teaches
@@ -289,10 +290,8 @@ def read_recipe(path: Path) -> RunRecipe:
     """
     found = RECIPES[_network_in(path)].load(path)
     beside = path.resolve().parent
-    changes = {"images": str(beside / found.images)}
-    for name in ("reference", "start"):
-        if getattr(found, name, None) is not None:
-            changes[name] = str(beside / getattr(found, name))
+    named = {name: getattr(found, name, None) or "" for name in FILES}
+    changes = {name: str(beside / value) for name, value in named.items() if value or name == "images"}
     for name, value in changes.items():
         if not Path(value).exists():
             raise UsageError(f"{path}: {name} names {value}, which is not there")

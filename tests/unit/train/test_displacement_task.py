@@ -212,14 +212,16 @@ def test_a_step_by_windows_teaches_all_weights_and_needs_no_label_of_the_target(
 def test_a_run_begins_with_a_model(folder, tmp_path, taught):
     model = taught / "model.safetensors"
     net = NET.replace(reach=4.0)
-    made = task(folder, net=net, start=str(model), discrepancy="windows").objective.net
+    made = task(folder, net=net, begin_with=str(model), discrepancy="windows").objective.net
     for a, b in zip(made.parameters(), read_model(model).net.parameters(), strict=True):
         assert torch.equal(a, b)
-    with pytest.raises(UsageError, match="start: expected a model of displacements with the recipe's net"):
-        task(folder, start=str(model))
+    with pytest.raises(
+        UsageError, match="begin_with: expected a model of displacements with the recipe's net"
+    ):
+        task(folder, begin_with=str(model))
     path = taught.parent / "adapt.toml"
-    path.write_text(f'network = "displacements"\nimages = "{folder}"\nstart = "run/model.safetensors"\n')
-    assert read_recipe(path).start == str(model)
+    path.write_text(f'network = "displacements"\nimages = "{folder}"\nbegin_with = "run/model.safetensors"\n')
+    assert read_recipe(path).begin_with == str(model)
 
 
 def test_it_learns_displacements_of_subjects_it_has_not_seen(taught):

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from statistics import fmean, median
 from time import perf_counter
+
+from torch import Tensor
 
 from inforeg.bench.deformable.anatomy import brain_of, tissues
 from inforeg.bench.deformable.case import Case
@@ -15,12 +18,12 @@ from inforeg.bench.drmime.changes import generator_for
 from inforeg.bench.pemd.run import TAUGHT, folder_of
 from inforeg.bench.pemd.slices import places, slice_of, slice_of_labels
 from inforeg.bench.rows import append_row, paired_p, read_rows
-from inforeg.image import resample_labels
+from inforeg.image import Image, Labels, resample_labels
 from inforeg.methods import named
 from inforeg.methods.method import Method
 from inforeg.train.loop import MODEL
 
-# The 95th percentile of displacements, and slices of each patient; a network has the steps its refinement is known for.
+# The 95th percentile of displacements, slices of each patient, and steps of the pair solver after a network.
 AMPLITUDE_MM, SLICES, STEPS = 10.0, 10, 20
 _RESULTS = "dense.jsonl"
 # What is asked is one line here: a network by its set and way, with or without steps of the pair solver after it, or
@@ -63,11 +66,10 @@ def rows_of(output: Path) -> list[DenseRow]:
 
 def case(data: Path, name: str, number: int) -> Case:
     """A slice of a patient that no network has learnt from: T1 as it is, and T2 bent by a known warp."""
-    t1, t2 = t1_of(data, name), patient(data, name, "T2")
-    place = places(t1, SLICES)[number]
+    t1, t2, whole, classes = _head(data, name)
+    place = places(whole, SLICES)[number]
     fixed, still = slice_of(t1, place), slice_of(t2, place)
-    brain = brain_of(t1)[..., place]
-    labels = slice_of_labels(tissues(t1, brain_of(t1)), place)
+    brain, labels = whole[..., place], slice_of_labels(classes, place)
     generator = generator_for("pemd-warp", name, str(number))
     warp = random_warp(fixed.grid, fixed.grid.to_world(brain.nonzero().double()), AMPLITUDE_MM, generator)
     moving = warped(still, fixed.grid, warp.inverse_on)
@@ -82,6 +84,14 @@ def case(data: Path, name: str, number: int) -> Case:
         fixed_labels=labels,
         moving_labels=resample_labels(labels, fixed.grid, warp.inverse_on(fixed.grid)),
     )
+
+
+@lru_cache(maxsize=1)
+def _head(data: Path, name: str) -> tuple[Image, Image, Tensor, Labels]:
+    """T1, T2, brain and tissues of a patient, which all of its slices share."""
+    t1 = t1_of(data, name)
+    brain = brain_of(t1)
+    return t1, patient(data, name, "T2"), brain, tissues(t1, brain)
 
 
 def run(data: Path, output: Path, say: Callable[[str], None]) -> list[DenseRow]:

@@ -136,7 +136,7 @@ def run(
             if (name, TAUGHT, seed, 0) not in done:
                 append_row(path, _tried(name, TAUGHT, seed, 0, 0.0, last_of(begun, recipe), patches))
             for way in ways:
-                recipe = recipe_of(name, way, table, seed).replace(start=str(begun / MODEL))
+                recipe = recipe_of(name, way, table, seed).replace(begin_with=str(begun / MODEL))
                 folder = folder_of(output, name, seed, way)
                 for part in range(1, parts + 1):
                     more = rounds * part // parts

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from inforeg import io
 from inforeg.bench.deformable.anatomy import at_spacing, brain_of
@@ -27,7 +28,7 @@ def write_slices(data: Path, folder: Path) -> Path:
     """
 
     def slices(called: str, images: dict[str, Image]) -> Iterator[tuple[str, str, Image]]:
-        for number, place in enumerate(places(images["T1"], _SLICES)):
+        for number, place in enumerate(places(brain_of(images["T1"]), _SLICES)):
             for contrast, image in images.items():
                 yield f"{called}-{number:02d}", contrast, slice_of(image, place)
 
@@ -64,9 +65,9 @@ def _written(
     return write_table(rows, table)
 
 
-def places(t1: Image, count: int) -> list[int]:
-    """Which axial slices of a head are taken."""
-    high = brain_of(t1).nonzero()[:, 2].double()
+def places(brain: Tensor, count: int) -> list[int]:
+    """Which axial slices of a head are taken, by where its brain is."""
+    high = brain.nonzero()[:, 2].double()
     middle, reach = float(high.mean()), 0.5 * _HEIGHT * float(high.max() - high.min())
     return [round(middle - reach + 2 * reach * number / (count - 1)) for number in range(count)]
 
