@@ -18,13 +18,13 @@ AS_TYPED = {ROOT / "README.md", *(ROOT / "docs" / "tutorials").glob("*.md")}
 # A page that would take minutes runs with less to do: what is replaced by what.
 SMALLER = {
     ROOT / "docs" / "tutorials" / "train-a-network.md": {
-        "steps = 3000": "steps = 120",
-        "head_start = 400 ": "head_start = 100 ",
+        "steps = 3000": "steps = 60",
+        "head_start = 400 ": "head_start = 50 ",
         "subjects=16": "subjects=6",
     },
     ROOT / "docs" / "tutorials" / "train-keypoints.md": {
-        "steps = 2500": "steps = 200",
-        "validate_every = 250": "validate_every = 100",
+        "steps = 2500": "steps = 100",
+        "validate_every = 250": "validate_every = 50",
         "subjects=16": "subjects=6",
     },
     ROOT / "docs" / "tutorials" / "train-a-metric.md": {

@@ -7,6 +7,7 @@ from safetensors import safe_open
 
 from inforeg.errors import ReadError, UsageError
 from inforeg.nets.files import read_model
+from inforeg.train import patch_task
 from inforeg.train.checkpoint import NAME
 from inforeg.train.listing import read_scans
 from inforeg.train.loop import read_log, train
@@ -95,10 +96,20 @@ def test_between_stages_pairs_are_aligned_and_a_new_network_begins(rough, tmp_pa
     assert len(matrices) == 5 and float((matrices - torch.eye(3)).abs().max()) > 1e-3
 
 
+@pytest.fixture(scope="module")
+def whole(rough, tmp_path_factory):
+    """A run that nothing interrupts, and its weights."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(patch_task, "_SHIFTS", 2)
+        train(patch_recipe(rough), folder, machine=CPU)
+    return read_model(folder / "model.safetensors").net.state_dict()
+
+
 @pytest.mark.parametrize("at", [3, 4, 6])
-def test_an_interrupted_run_goes_on_to_the_same_weights(rough, tmp_path, at):
+def test_an_interrupted_run_goes_on_to_the_same_weights(rough, whole, tmp_path, monkeypatch, at):
+    monkeypatch.setattr(patch_task, "_SHIFTS", 2)  # pictures of responses take longer than all else
     wanted = patch_recipe(rough)
-    train(wanted, tmp_path / "whole", machine=CPU)
 
     def stop(line, _share):
         if line.startswith(f"step {at + 1} "):
@@ -107,8 +118,8 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(rough, tmp_path, at):
     with pytest.raises(KeyboardInterrupt):
         train(wanted, tmp_path / "parted", machine=CPU, progress=stop)
     train(wanted, tmp_path / "parted", machine=CPU, resume=True)
-    whole, parted = (read_model(tmp_path / name / "model.safetensors").net for name in ("whole", "parted"))
-    for one, other in zip(whole.state_dict().values(), parted.state_dict().values(), strict=True):
+    parted = read_model(tmp_path / "parted" / "model.safetensors").net.state_dict()
+    for one, other in zip(whole.values(), parted.values(), strict=True):
         assert torch.equal(one, other)
 
 
