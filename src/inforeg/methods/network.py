@@ -1,5 +1,6 @@
 """The amortised method: linear stages, then what a trained network says at one look, and steps from there if wanted."""
 
+from dataclasses import replace
 from time import perf_counter
 from typing import Annotated, Any, ClassVar
 
@@ -16,16 +17,19 @@ from inforeg.methods.learnt import bytes_of, model_for
 from inforeg.methods.linear import LinearMethod
 from inforeg.methods.method import Progress
 from inforeg.methods.pair import prepare_pair
-from inforeg.methods.result import Result, Stage
+from inforeg.methods.result import Quality, Result, Stage
 from inforeg.methods.starting import Init, find_start
 from inforeg.nets import DisplacementNet, VelocityNet
 from inforeg.nets.canonical import seen_on
 from inforeg.nets.files import ModelFile
 from inforeg.settings import Settings
+from inforeg.solve.dense.deform import Course, deform
 from inforeg.transforms import Linear, Velocity
 
 NAME = "network"
 STAGE = "svf"
+# Steps of the pair solver that are tried where none were asked for, to tell how far they would lead.
+_TRIED = 3
 
 
 class NetworkSettings(Settings):
@@ -53,7 +57,8 @@ class Network(NetworkSettings):
     millimetres and holds for the whole images.
 
     With `refine`, steps of the deformable method go on from there; up to 20 leave out full resolution. They expect what
-    two anatomies differ by where the model's card says that it learnt from pairs of different subjects.
+    two anatomies differ by where the model's card says that it learnt from pairs of different subjects. Without it
+    three are tried, and if they would lead far away, the verdict is `check`.
     """
 
     name: ClassVar[str] = NAME
@@ -104,6 +109,8 @@ class Network(NetworkSettings):
         )
         report("check", 0.95)
         quality = run.quality(stage, margin)
+        if not self.refine:
+            quality = _doubted(quality, run)
         return Result(
             stage.transform,
             stage.status,
@@ -117,6 +124,26 @@ class Network(NetworkSettings):
             perf_counter() - began,
             method=NAME,
         )
+
+
+def _doubted(found: Quality, run: DenseRun) -> Quality:
+    """The figures of a field that is as the network gave it: in doubt where a few steps would move it, on average, by
+    half of what a deformation is expected to be, or more. A network says nothing of how far it is off."""
+    vectors = run.course.vectors if run.moves else torch.zeros_like(run.course.vectors)
+    look, spacing = run.finest, run.pair.spacings_mm[run.level]
+    try:
+        there = deform(Course(run.course.lattice, vectors), look, run.scales, spacing, _TRIED).vectors
+    except FloatingPointError:
+        return found
+    share = look.spread.gather(look.inner[None])[0]
+    moved = float(((there - vectors).norm(dim=0) * share).sum() / share.sum().clamp(min=1e-9))
+    if moved < 0.5 * run.scales.expected_mm:
+        return found
+    reason = (
+        f"{_TRIED} steps of the pair solver would move it by another {moved:.2g} mm: add +svf to the method"
+    )
+    verdict = "check" if found.verdict == "good" else found.verdict
+    return replace(found, reasons=[*found.reasons, reason], verdict=verdict)
 
 
 @torch.no_grad()

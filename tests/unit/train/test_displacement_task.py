@@ -134,7 +134,9 @@ def test_beliefs_are_driven_apart_and_brought_together(folder):
 
 @pytest.mark.parametrize("discrepancy", ["l1", "swd", "pemd", "pemd+swd", "windows"])
 def test_a_run_goes_on_to_the_same_bits(folder, tmp_path, monkeypatch, discrepancy):
-    monkeypatch.setattr(displacement_task, "_ASKED", 32)  # what is asked at checks takes longer than the steps
+    monkeypatch.setattr(
+        displacement_task, "_ASKED", 32
+    )  # what is asked at checks takes longer than the steps
     whole = recipe(folder, discrepancy=discrepancy, decay=False)
     train(whole, tmp_path / "whole", machine=Machine("cpu", threads=1))
     train(whole.replace(steps=6), tmp_path / "parts", machine=Machine("cpu", threads=1))
@@ -260,3 +262,19 @@ def test_a_field_comes_of_what_it_tells(folder, taught):
         result = named("network", "svf", model=model, init="header", refine=refine)(fixed, moving)
         moved = (result.transform(points) - points)[inside].mean(0)
         assert (moved - expected).norm() < within
+
+
+def test_a_field_that_steps_would_lead_away_from_is_in_doubt(folder, taught):
+    fixed = io.read_image(folder / "s01_T1.nii.gz")
+    verdicts = {}
+    # Two looks reach 16 mm.
+    for shift in (5.0, 24.0):
+        far = Linear.translation(torch.tensor([shift, 0.0], dtype=torch.float64))
+        moving = resample(fixed, fixed.grid, far.inverse())
+        method = named("network", "svf", model=str(taught / "model.safetensors"), init="header")
+        quality = method(fixed, moving).quality
+        verdicts[shift] = quality.verdict
+        assert any("steps of the pair solver would move it" in reason for reason in quality.reasons) == (
+            shift > 16
+        )
+    assert verdicts[5.0] == "good" and verdicts[24.0] != "good"

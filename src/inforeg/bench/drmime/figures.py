@@ -9,7 +9,9 @@ WIDTH, HEIGHT = 760, 460
 LEFT, RIGHT, TOP, BOTTOM = 76, 170, 48, 56
 # Okabe and Ito's colours, which are told apart without red and green; dashes tell them apart in print.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
-DASHES = ("", "7 3", "2 3", "9 3 2 3", "", "7 3", "2 3", "9 3 2 3")
+_DASHES = ("", "7 3", "2 3", "9 3 2 3")
+# From the ninth on a colour comes again, with other dashes.
+DASHES = 2 * _DASHES + 2 * (*_DASHES[1:], _DASHES[0])
 
 
 @dataclass(frozen=True)

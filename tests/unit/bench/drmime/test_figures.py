@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from inforeg.bench.drmime.figures import Line, log_chart
+from inforeg.bench.drmime.figures import COLOURS, DASHES, Line, log_chart
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -60,3 +60,7 @@ def test_everything_stays_inside_even_zero():
 
 def test_nothing_to_draw_is_said():
     assert "nothing to draw" in texts(drawn())
+
+
+def test_sixteen_lines_all_look_different():
+    assert len(set(zip(2 * COLOURS, DASHES, strict=True))) == 16
