@@ -268,9 +268,8 @@ class DenseRun:
         if self.course.quadratic is None:
             return replace(found, precision_mm=None)
         vectors = self.course.vectors
-        share = look.spread.gather(look.inner[None])[0]
         error, moved = (
-            float((field.square().sum(0) * share).sum().div(share.sum().clamp(min=1e-9)).sqrt())
+            look.over_object(field.square().sum(0)) ** 0.5
             for field in (likely_error(self.course.quadratic, vectors, self.generator), vectors)
         )
         reasons = found.reasons

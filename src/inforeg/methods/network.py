@@ -23,7 +23,7 @@ from inforeg.nets import DisplacementNet, VelocityNet
 from inforeg.nets.canonical import seen_on
 from inforeg.nets.files import ModelFile
 from inforeg.settings import Settings
-from inforeg.solve.dense.deform import Course, deform
+from inforeg.solve.dense.deform import deform
 from inforeg.transforms import Linear, Velocity
 
 NAME = "network"
@@ -132,11 +132,10 @@ def _doubted(found: Quality, run: DenseRun) -> Quality:
     vectors = run.course.vectors if run.moves else torch.zeros_like(run.course.vectors)
     look, spacing = run.finest, run.pair.spacings_mm[run.level]
     try:
-        there = deform(Course(run.course.lattice, vectors), look, run.scales, spacing, _TRIED).vectors
+        there = deform(replace(run.course, vectors=vectors), look, run.scales, spacing, _TRIED).vectors
     except FloatingPointError:
         return found
-    share = look.spread.gather(look.inner[None])[0]
-    moved = float(((there - vectors).norm(dim=0) * share).sum() / share.sum().clamp(min=1e-9))
+    moved = look.over_object((there - vectors).norm(dim=0))
     if moved < 0.5 * run.scales.expected_mm:
         return found
     reason = (

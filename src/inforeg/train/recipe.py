@@ -14,9 +14,9 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 AtLeastZero = Annotated[float, Field(ge=0)]
 RANDOM = "random"
-# Settings of any recipe that name files: where they lie says nothing of what is trained.
-FILES = ("images", "reference", "begin_with")
 """The contrast that is another one at every draw."""
+FILES = ("images", "reference", "begin_with")
+"""Settings of any recipe that name files: where they lie says nothing of what is trained."""
 
 
 class RunRecipe(Settings):

@@ -134,9 +134,8 @@ def test_beliefs_are_driven_apart_and_brought_together(folder):
 
 @pytest.mark.parametrize("discrepancy", ["l1", "swd", "pemd", "pemd+swd", "windows"])
 def test_a_run_goes_on_to_the_same_bits(folder, tmp_path, monkeypatch, discrepancy):
-    monkeypatch.setattr(
-        displacement_task, "_ASKED", 32
-    )  # what is asked at checks takes longer than the steps
+    # What is asked at checks takes longer than the steps.
+    monkeypatch.setattr(displacement_task, "_ASKED", 32)
     whole = recipe(folder, discrepancy=discrepancy, decay=False)
     train(whole, tmp_path / "whole", machine=Machine("cpu", threads=1))
     train(whole.replace(steps=6), tmp_path / "parts", machine=Machine("cpu", threads=1))

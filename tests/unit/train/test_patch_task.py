@@ -108,7 +108,8 @@ def whole(rough, tmp_path_factory):
 
 @pytest.mark.parametrize("at", [3, 4, 6])
 def test_an_interrupted_run_goes_on_to_the_same_weights(rough, whole, tmp_path, monkeypatch, at):
-    monkeypatch.setattr(patch_task, "_SHIFTS", 2)  # pictures of responses take longer than all else
+    # Pictures of responses take longer than all else.
+    monkeypatch.setattr(patch_task, "_SHIFTS", 2)
     wanted = patch_recipe(rough)
 
     def stop(line, _share):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from math import pi, sqrt
 from typing import Protocol, runtime_checkable
 
@@ -111,6 +112,15 @@ class Look:
             inside = inside * (values[-1] > 0.5)
         values = values[0] if self.channels == 1 else values[: self.channels]
         return values, self.likeness(values, inside)
+
+    def over_object(self, values: Float[Tensor, "..."]) -> float:
+        """The mean of values at the nodes over the object."""
+        return float((values * self._share).sum() / self._share.sum().clamp(min=1e-9))
+
+    @cached_property
+    def _share(self) -> Tensor:
+        """How much of the object is about each node."""
+        return self.spread.gather(self.inner[None])[0]
 
     def evidence(
         self, nodes: Float[Tensor, "d ..."], independence: float | None, apart_mm: float
